@@ -1,0 +1,160 @@
+"""The seam between fairmem and whatever samples tokens: a prompt goes in, a sample or a named failure comes out.
+
+A `Policy` answers a batch of `SampleRequest`s. It is synchronous and order preserving, and it never raises
+because of what a model or an endpoint said: such a call comes back as a `CallFailure`, in its place.
+To draw n samples of one prompt, send n requests with n seeds.
+
+Nothing here imports torch. Simplified: messages are plain text (no tool calls, no images).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from fairmem.trace import CallFailure, StopReason
+
+Family = Literal["instruct", "compact"]
+"""Prompt family a model understands: `instruct` (JSON contracts) or `compact` (line formats for small models)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt: TypeAlias = tuple[Message, ...]
+"""Messages in order; the model writes the assistant message that follows the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One sample to draw.
+
+    Attributes:
+        prompt: The messages.
+        max_tokens: Most tokens to sample, the end-of-message token included; at least 1.
+        temperature: Divides the logits before sampling; 0 takes the most likely token.
+        seed: Names the random stream of this request. In-process backends return the same tokens for the
+            same request, seed and weights whatever else is in the batch; endpoints are only asked to.
+        tag: Kind of call (the role's name); requests with one tag are batched together.
+    """
+
+    prompt: Prompt
+    max_tokens: int
+    temperature: float = 1.0
+    seed: int = 0
+    tag: str = ""
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens}, expected at least 1")
+        # Written so that nan fails too.
+        if not 0.0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature is {self.temperature}, expected a finite number of at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a model wrote for one request.
+
+    Attributes:
+        prompt_text: The prompt as the backend rendered it.
+        prompt_ids: Its token ids; empty if the backend does not tell.
+        ids: Sampled token ids, the end-of-message token included when it was sampled; empty if not told.
+        logprobs: log p(token) in nats at the sampling temperature (at temperature 0: of the untempered
+            distribution), one per sampled token; empty if the backend gives none.
+        text: The sampled text without special tokens.
+        stop: Why the model stopped.
+    """
+
+    prompt_text: str
+    prompt_ids: tuple[int, ...]
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str
+    stop: StopReason
+
+
+Reply: TypeAlias = Sample | CallFailure
+"""What comes back for one request."""
+
+
+@dataclass(slots=True)
+class PolicyStats:
+    """Work done by a policy. Counts are of tokens, not of padding; seconds are wall clock.
+
+    `requests` counts all, `failures` those that came back as `CallFailure`; `micro_batches` counts calls of the
+    model (for an endpoint: HTTP attempts).
+    """
+
+    requests: int = 0
+    failures: int = 0
+    micro_batches: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Generated tokens per second of sampling; 0 before anything was sampled."""
+        return self.generated_tokens / self.seconds if self.seconds > 0 else 0.0
+
+    def add(self, other: PolicyStats) -> None:
+        """Add `other` to these counts, in place."""
+        self.requests += other.requests
+        self.failures += other.failures
+        self.micro_batches += other.micro_batches
+        self.prompt_tokens += other.prompt_tokens
+        self.generated_tokens += other.generated_tokens
+        self.seconds += other.seconds
+
+
+@dataclass(slots=True)
+class StatsLog:
+    """The work of the last `sample` call and of all of them since the policy was opened."""
+
+    last: PolicyStats = field(default_factory=PolicyStats)
+    total: PolicyStats = field(default_factory=PolicyStats)
+
+    def record(self, call: PolicyStats) -> None:
+        """Note one `sample` call."""
+        self.last = call
+        self.total.add(call)
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Something that samples text.
+
+    Attributes:
+        name: Identifies the model in traces and reports.
+        family: Which prompts the model understands.
+    """
+
+    name: str
+    family: Family
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        """One reply per request, in the same order. A failed call is a `CallFailure`, never an exception."""
+        ...
+
+    def score(self, prompt_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Log-probabilities log p(ids[i] | prompt_ids[i]) in nats at temperature 1, one number per token of `ids[i]`.
+
+        Raises:
+            ModelError: the backend cannot score given tokens, or a sequence does not fit its context.
+        """
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens of `text`; endpoints give an approximation."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and files. Safe to call twice; the policy is not used afterwards."""
+        ...
