@@ -1,0 +1,474 @@
+"""The recipe: everything a training run depends on, in one TOML file.
+
+The defaults are the vetted small setting (bundled model, generated conversations, 2 cores), so a recipe
+states only what differs. Unknown keys are errors that name the nearest valid key; values are checked
+strictly (`"8"` is no integer); nothing is read from the environment. `fairmem train` saves the resolved
+recipe beside the run, and loading that file gives the same recipe again.
+
+Add a field: one annotated line with a docstring in its section below (unit included), then its use.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fairmem import toml
+from fairmem.errors import ConfigError
+from fairmem.types import CATEGORIES, Category
+
+_Positive = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=0)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class ModelConfig(_Section):
+    """The model that is trained (extractor and manager share its weights)."""
+
+    path: str = "bundled"
+    """`bundled`, or the folder of any Hugging Face causal language model."""
+    reference: str = "start"
+    """What the KL term compares with: `start` (the weights this run started from) or a model folder."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights; `auto` is bfloat16 where the device computes in it, else float32."""
+    device: str = "auto"
+    """`auto` (CUDA if there is one, else CPU), `cpu`, `cuda` or `cuda:N`."""
+    lora_rank: _Count = 0
+    """Rank of the trained LoRA adapters; 0 trains all weights. Needs the extra `lora`."""
+
+
+class AnswererConfig(_Section):
+    """The frozen model that answers questions from the memory bank; its F1 is the reward."""
+
+    path: str = "bundled"
+    """`bundled`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
+    base_url: str = ""
+    """Address of the endpoint, for `openai:NAME`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; it may be unset."""
+
+
+class DataConfig(_Section):
+    """The conversations."""
+
+    source: str = "village"
+    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ..."""
+    path: str = ""
+    """File or folder of the dataset; not used by `village`."""
+    train: tuple[str, ...] = ()
+    """Ids of the training conversations; empty for `village`, which makes new ones for every step."""
+    validation: tuple[str, ...] = ()
+    """Ids of the validation conversations, on which checkpoints are chosen."""
+    test: tuple[str, ...] = ()
+    """Ids of the test conversations, reported before and after training."""
+    conversations_per_step: _Positive = 2
+    """Conversations rolled out per training step."""
+    difficulty: _Fraction = 0.5
+    """The one dial of `village`, 0 (plain) to 1 (hard)."""
+    validation_conversations: _Count = 8
+    """How many validation conversations `village` makes."""
+    test_conversations: _Count = 32
+    """How many test conversations `village` makes."""
+    seed: int = 0
+    """Seed of the generated conversations; independent of the run's seed, so that runs share a test set."""
+
+
+class AgentsConfig(_Section):
+    """What the three roles see and how much they may write."""
+
+    chunks_per_session: _Positive = 2
+    """Slices a session is cut into; one extractor and one manager call each."""
+    related_per_fact: _Positive = 5
+    """Memory entries retrieved for each extracted fact."""
+    related_max: _Positive = 25
+    """Most entries a manager prompt shows."""
+    related_min_score: float = 0.1
+    """Entries below this retrieval score are not shown to the manager."""
+    shown_per_speaker: _Positive = 8
+    """Entries per speaker that the answerer sees (30 in Memory-R2)."""
+    retriever: str = "hybrid"
+    """A key of `fairmem.memory.RETRIEVERS`."""
+    embedder: str = "hashed"
+    """`hashed` (built in, deterministic), or an embedder of the extra `embed`."""
+    extractor_max_tokens: _Positive = 96
+    """Most tokens of one extractor reply."""
+    manager_max_tokens: _Positive = 48
+    """Most tokens of one manager reply."""
+    answerer_max_tokens: _Positive = 24
+    """Most tokens of one answer."""
+    history: bool = False
+    """Whether a role sees its earlier chunks of the same session."""
+
+
+class RolloutConfig(_Section):
+    """How episodes are sampled."""
+
+    global_group: Annotated[int, Field(ge=2)] = 8
+    """Rollouts of a whole conversation that are compared with each other."""
+    local_group: Annotated[int, Field(ge=2)] = 4
+    """Rerollouts of one session from one shared memory bank."""
+    local_fraction: _Fraction = 0.5
+    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (plain GRPO)."""
+    local_horizon: _Count = 0
+    """Further sessions a local rerollout goes on for before its memory is scored."""
+    questions: Literal["cumulative", "session"] = "cumulative"
+    """Local scoring: all questions that can be asked by then, or only those with evidence in the session."""
+    max_questions: _Count = 0
+    """Most questions per comparison group, the same for all its members; 0 asks all."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Sampling temperature of global and of local rollouts."""
+    batch: _Positive = 128
+    """Sequences generated at once."""
+
+
+class RewardConfig(_Section):
+    """What a rollout earns: answer F1 minus a penalty for a bank that outgrows the dialogue."""
+
+    f1: str = "bag"
+    """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap."""
+    compression_tau: _NonNegative = 0.5
+    """Bank size, as a share of the dialogue in tokens, up to which nothing is charged."""
+    compression_lambda: _NonNegative = 0.2
+    """Reward lost per share of the dialogue by which the bank exceeds tau."""
+
+
+class CreditConfig(_Section):
+    """How rewards become advantages."""
+
+    rule: str = "logo"
+    """A key of `fairmem.credit.RULES`: `logo`, `grpo`, ..."""
+    scale: Literal["std", "mean", "loo"] = "std"
+    """Group baseline: mean with division by the standard deviation, mean alone, or leave-one-out mean."""
+    local_weight: _NonNegative = 1.0
+    """Weight of the local rows in the loss, relative to the global ones."""
+    floor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-6
+    """Groups whose reward deviation is not above this are dropped (reward units)."""
+    scope: Literal["session", "trajectory"] = "session"
+    """Global rewards: each session earns from the questions about it, or all sessions earn the mean."""
+
+
+class LearnerConfig(_Section):
+    """The policy-gradient update."""
+
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4
+    """Peak learning rate of AdamW."""
+    betas: tuple[_Fraction, _Fraction] = (0.9, 0.99)
+    """AdamW's decay rates."""
+    weight_decay: _NonNegative = 0.0
+    """AdamW's decoupled weight decay."""
+    warmup_steps: _Count = 2
+    """Optimizer steps over which the learning rate rises linearly to `lr`; constant after that."""
+    clip_low: _Fraction = 0.2
+    """The ratio is clipped below 1 - clip_low."""
+    clip_high: _NonNegative = 0.2
+    """The ratio is clipped above 1 + clip_high."""
+    dual_clip: _NonNegative = 3.0
+    """Bound on the loss of negative advantages, in multiples of |A| (> 1); 0 turns it off."""
+    ratio: Literal["token", "turn"] = "turn"
+    """Importance ratio per token, or per turn from the mean log-ratio of its tokens."""
+    aggregation: Literal["token", "turn"] = "turn"
+    """Loss is the mean over tokens, or over turns."""
+    kl: _NonNegative = 0.001
+    """Weight of the k3 estimate of KL to the reference (nats per token)."""
+    entropy: _NonNegative = 0.0
+    """Weight of the entropy bonus (nats per token)."""
+    grad_clip: _NonNegative = 1.0
+    """Largest gradient norm; 0 turns clipping off."""
+    epochs: _Positive = 1
+    """Passes over each step's rows."""
+    minibatches: _Positive = 1
+    """Optimizer steps per pass."""
+    pack_tokens: _Positive = 1024
+    """Length of a packed row (tokens)."""
+    micro_tokens: _Positive = 8192
+    """Most tokens per forward pass; gradients are accumulated up to a minibatch."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> LearnerConfig:
+        if 0 < self.dual_clip <= 1:
+            raise ValueError(f"learner.dual_clip must be above 1, or 0 to turn it off; found {self.dual_clip}")
+        return self
+
+
+class StageConfig(_Section):
+    """One stage of the curriculum. What is left out is the recipe's own value."""
+
+    sessions: _Positive = 8
+    """Sessions per conversation; longer conversations are cut after this many."""
+    steps: _Count = 24
+    """Training steps."""
+    conversations_per_step: _Positive | None = None
+    """Overrides data.conversations_per_step."""
+    global_group: Annotated[int, Field(ge=2)] | None = None
+    """Overrides rollout.global_group."""
+    local_group: Annotated[int, Field(ge=2)] | None = None
+    """Overrides rollout.local_group."""
+    compression_tau: _NonNegative | None = None
+    """Overrides reward.compression_tau."""
+    compression_lambda: _NonNegative | None = None
+    """Overrides reward.compression_lambda."""
+
+
+class EvalConfig(_Section):
+    """Evaluation during and around training."""
+
+    every: _Count = 0
+    """Training steps between two validations; 0 validates only before and after training."""
+    temperature: _NonNegative = 0.0
+    """Sampling temperature; 0 is greedy."""
+    bootstrap: _Positive = 10_000
+    """Resamples of the confidence intervals."""
+    categories: tuple[Category, ...] = tuple(c for c in CATEGORIES if c != "adversarial")
+    """Question categories that count."""
+
+
+class CheckpointConfig(_Section):
+    """What is kept of a run that is stopped."""
+
+    every: _Count = 5
+    """Training steps between two checkpoints; 0 keeps none."""
+    keep: _Positive = 2
+    """How many of the newest checkpoints are kept."""
+
+
+class LogConfig(_Section):
+    """Where metrics go besides `metrics.jsonl`."""
+
+    tensorboard: bool = False
+    """Write TensorBoard event files (needs the package `tensorboard`)."""
+    wandb: bool = False
+    """Send metrics to Weights & Biases (needs the package `wandb`)."""
+
+
+class Recipe(_Section):
+    """A training run. Sections are TOML tables; `stages` is an array of tables."""
+
+    name: str = "run"
+    """Name of the run; its files go to runs/NAME."""
+    seed: _Count = 0
+    """Seed of everything random except the generated conversations (`data.seed`)."""
+    model: ModelConfig = ModelConfig()
+    answerer: AnswererConfig = AnswererConfig()
+    data: DataConfig = DataConfig()
+    agents: AgentsConfig = AgentsConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    reward: RewardConfig = RewardConfig()
+    credit: CreditConfig = CreditConfig()
+    learner: LearnerConfig = LearnerConfig()
+    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = (StageConfig(),)
+    eval: EvalConfig = EvalConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    log: LogConfig = LogConfig()
+
+    @property
+    def steps(self) -> int:
+        """Training steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+    def at(self, stage: StageConfig) -> Recipe:
+        """This recipe with the overrides of `stage` put in their places."""
+
+        def merged(section: Any, *names: str) -> Any:
+            given = {name: getattr(stage, name) for name in names if getattr(stage, name) is not None}
+            return section.model_copy(update=given)
+
+        return self.model_copy(
+            update={
+                "data": merged(self.data, "conversations_per_step"),
+                "rollout": merged(self.rollout, "global_group", "local_group"),
+                "reward": merged(self.reward, "compression_tau", "compression_lambda"),
+            }
+        )
+
+
+def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe at `source`, a TOML file or the name of a shipped recipe, with `key=value` overrides applied.
+
+    Raises:
+        ConfigError: no such recipe, not TOML, an unknown key, or a value of the wrong type or out of range.
+    """
+    path = find_recipe(source)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_recipe(data, overrides, where=str(path))
+
+
+def parse_recipe(data: dict[str, Any], overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
+    """The recipe in `data`, the content of a TOML file; `where` names it in errors. `data` is not changed."""
+    data = json.loads(json.dumps(data, default=str))
+    _validate(data, where)  # so that a fault of the file is not blamed on an override
+    for override in overrides:
+        _set(data, override)
+    return _validate(data, f"{where} with overrides" if overrides else where)
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The file of a recipe given as a path or by the name of a shipped one.
+
+    Raises:
+        ConfigError: neither a file nor the name of a shipped recipe.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if str(source) in shipped:
+        return shipped[str(source)]
+    near = difflib.get_close_matches(path.stem, shipped, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    names = ", ".join(shipped) or "none"
+    raise ConfigError(f"{source}: no such recipe file, nor a shipped recipe{hint} (shipped: {names})")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with fairmem."""
+    here = Path(__file__).resolve()
+    # A wheel carries them inside the package; a checkout keeps them at its root.
+    folders = (here.parent / "recipes", here.parents[2] / "recipes")
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+
+
+def save_resolved(recipe: Recipe, path: Path) -> None:
+    """Write `recipe` with every default spelled out to `path` as TOML; `load_recipe(path)` gives it back."""
+    text = toml.dumps(recipe.model_dump(mode="json", exclude_none=True))
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def parse_value(text: str) -> Any:
+    """The value of an override: TOML syntax, where strings may go without quotes, also inside a list."""
+    text = text.strip()
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        parsed = {}
+    if parsed.keys() == {"value"}:
+        return parsed["value"]
+    if text.startswith("[") and text.endswith("]"):
+        return [parse_value(item) for item in text[1:-1].split(",") if item.strip()]
+    return text
+
+
+def _set(data: dict[str, Any], override: str) -> None:
+    """Put one `a.b.c=value` into `data`; a number in the path is an index into an array."""
+    key, sign, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not sign or not all(parts):
+        raise ConfigError(f"override '{override}': expected KEY=VALUE, as in learner.lr=1e-4")
+    place: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(place, list):
+            place = cast("list[Any]", place)[_index(cast("list[Any]", place), part, override)]
+            continue
+        if not isinstance(place, dict):
+            raise ConfigError(f"override '{override}': '{'.'.join(parts[:depth])}' holds a value, not a section")
+        # The default stages are not in the file, so an index into them needs them spelled out first.
+        missing: Any = [{}] if part == "stages" and depth == 0 else {}
+        place = cast("dict[str, Any]", place).setdefault(part, missing)
+    if isinstance(place, list):
+        members = cast("list[Any]", place)
+        members[_index(members, parts[-1], override)] = parse_value(text)
+    elif isinstance(place, dict):
+        place[parts[-1]] = parse_value(text)
+    else:
+        raise ConfigError(f"override '{override}': '{'.'.join(parts[:-1])}' holds a value, not a section")
+
+
+def _index(members: list[Any], part: str, override: str) -> int:
+    if not part.isdecimal() or int(part) >= len(members):
+        raise ConfigError(f"override '{override}': '{part}' is no index into a list of {len(members)} (0 is the first)")
+    return int(part)
+
+
+def _validate(data: dict[str, Any], where: str) -> Recipe:
+    try:
+        # From JSON, so that strict checking still takes TOML's arrays for tuples.
+        return Recipe.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ConfigError(f"{where}: {_explain(errors[0])}{more}") from error
+
+
+def _explain(error: Any) -> str:
+    """One line for one pydantic error: what was found where, and what was expected."""
+    loc: tuple[str | int, ...] = error["loc"]
+    where = ".".join(str(part) for part in loc)
+    if error["type"] == "extra_forbidden":
+        return _explain_unknown(loc)
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "missing":  # of a fixed-length list, such as learner.betas
+        where, expected = ".".join(str(part) for part in loc[:-1]), "more items"
+    elif error["type"] == "too_short":
+        expected = f"at least {error['ctx']['min_length']} item(s)"
+    elif error["type"] == "too_long":
+        expected = f"at most {error['ctx']['max_length']} item(s)"
+    elif error["type"] == "model_type":
+        expected = "a section"
+    else:
+        expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{where}: found {_describe(error['input'])}, expected {expected}"
+
+
+def _describe(found: object) -> str:
+    if isinstance(found, dict):
+        return "a section"
+    names = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
+    kind = type(found).__name__
+    text = toml.value(found)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({names.get(kind, kind)})"
+
+
+def _explain_unknown(loc: tuple[str | int, ...]) -> str:
+    *parents, key = loc
+    section = _section_at(parents)
+    valid = list(section.model_fields)
+    name = ".".join(str(part) for part in parents)
+    near = difflib.get_close_matches(str(key), valid, n=1)
+    if not near:  # right word in the wrong section, as in `lr=1e-4` for `learner.lr`
+        dotted = dict(_leaves(Recipe))
+        close = difflib.get_close_matches(str(key), dotted, n=1, cutoff=0.7)
+        near = [dotted[close[0]]] if close else difflib.get_close_matches(str(key), valid, n=1, cutoff=0.0)
+    elif name:
+        near = [f"{name}.{near[0]}"]
+    full = f"{name}.{key}" if name else str(key)
+    inside = f"section '{name}'" if name else "the recipe"
+    return f"unknown key '{full}'; did you mean '{near[0]}'? Valid keys of {inside}: {', '.join(valid)}"
+
+
+def _section_at(path: Sequence[str | int]) -> type[BaseModel]:
+    section: type[BaseModel] = Recipe
+    for part in path:
+        if part == "stages":
+            section = StageConfig
+        elif isinstance(part, str):
+            section = cast("type[BaseModel]", section.model_fields[part].annotation)
+    return section
+
+
+def _leaves(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, dotted key) of every plain field."""
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _leaves(annotation, f"{prefix}{name}.")
+        else:
+            yield name, prefix + name
