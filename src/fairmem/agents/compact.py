@@ -1,0 +1,216 @@
+"""Prompts and replies of the `compact` family: short line formats for small models trained on them.
+
+    <extract> 7 May 2023          <manage> 7 May 2023          <answer>
+    1 Ana: I moved to Lodz.       1 Ana lives in Paris.        7 May 2023: Ana lives in Lodz.
+    2 Bo: Nice weather.           <facts>                      <question> Where does Ana live?
+    <out>                         a Ana lives in Lodz.         <out>
+                                  <out>
+    1 Ana lives in Lodz.          a UPDATE 1                   Lodz
+
+The prompt ends with the newline after `<out>`; the reply follows it. Turns and entries are numbered from 1
+as shown, facts are lettered a..z, aa, ab... `format_*` writes the replies that `parse_*` reads, for
+demonstrations. All functions are pure; free text passes `compact_line`, so it is one line without `<`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from fairmem.agents.parsing import Parsed, outcome_of, snippet
+from fairmem.agents.prompts import load_prompt
+from fairmem.agents.wording import compact_line, long_date, one_line, turn_text
+from fairmem.trace import ParseOutcome, Role
+from fairmem.types import Turn
+
+NO_INFORMATION = "no information"
+"""The answer that says the memory does not hold what was asked."""
+NOTHING = "none"
+"""The extractor's or manager's reply that says there is nothing to do."""
+
+_FACT_LINE = re.compile(r"([0-9]{1,6}) +(\S.*)")
+_OP_LINE = re.compile(r"([a-z]{1,3}) +([A-Za-z]+)(?: +(.*))?")
+_POSITION = re.compile(r"([0-9]{1,6})(?: +(.*))?")
+_OP_NAMES = {
+    "INSERT": "INSERT",
+    "ADD": "INSERT",
+    "UPDATE": "UPDATE",
+    "DELETE": "DELETE",
+    "NOOP": "NOOP",
+    "NONE": "NOOP",
+}
+
+Change = tuple[int, str, int | None, str | None]
+"""One line of a decision: fact index from 0, INSERT/UPDATE/DELETE/NOOP, entry position from 1, own wording."""
+
+
+def fact_letter(index: int) -> str:
+    """The letter of fact `index` (from 0): a..z, then aa, ab, ..., as spreadsheet columns are named."""
+    letters = ""
+    index += 1
+    while index:
+        index, last = divmod(index - 1, 26)
+        letters = chr(ord("a") + last) + letters
+    return letters
+
+
+def _render(role: Role, values: dict[str, str]) -> str:
+    return load_prompt("compact", role).messages[0][1].render(values)
+
+
+def render_compact_extract(date: datetime, turns: Sequence[Turn]) -> str:
+    """The extractor's prompt for `turns` of a session held on `date`."""
+    lines = [
+        f"{number} {compact_line(turn.speaker)}: {compact_line(turn_text(turn))}"
+        for number, turn in enumerate(turns, 1)
+    ]
+    return _render("extractor", {"date": long_date(date), "turns": "\n".join(lines)})
+
+
+def render_compact_manage(date: datetime, entries: Sequence[str], facts: Sequence[str]) -> str:
+    """The manager's prompt: the shown `entries` (numbered from 1, in the given order) and the new `facts`."""
+    return _render(
+        "manager",
+        {
+            "date": long_date(date),
+            "entries": "\n".join([f"{number} {compact_line(entry)}" for number, entry in enumerate(entries, 1)]),
+            "facts": "\n".join([f"{fact_letter(index)} {compact_line(fact)}" for index, fact in enumerate(facts)]),
+        },
+    )
+
+
+def render_compact_answer(entries: Sequence[tuple[datetime, datetime, str]], question: str) -> str:
+    """The answerer's prompt: `entries` as (created, last updated, content) in the given order, then the question.
+
+    An entry updated on a later date than it was made on shows both dates, `2 January 2023 > 7 May 2023`.
+    """
+    lines: list[str] = []
+    for created, updated, content in entries:
+        first, last = long_date(created), long_date(updated)
+        lines.append(f"{last if first == last else f'{first} > {last}'}: {compact_line(content)}")
+    return _render("answerer", {"entries": "\n".join(lines), "question": compact_line(question)})
+
+
+def format_extraction(items: Sequence[tuple[int, str]]) -> str:
+    """The extractor's reply that states `items`: (turn number from 1, fact) each."""
+    return "\n".join([f"{turn} {compact_line(fact)}" for turn, fact in items]) or NOTHING
+
+
+def format_decision(ops: Sequence[tuple[str, str, int | None]]) -> str:
+    """The manager's reply that states `ops`: (fact letter, operation name, entry position from 1 or None) each."""
+    return "\n".join([f"{fact} {op}" if at is None else f"{fact} {op} {at}" for fact, op, at in ops]) or NOTHING
+
+
+def format_answer(text: str) -> str:
+    """The answerer's reply that states `text`; an empty text is written as `no information`."""
+    return compact_line(text) or NO_INFORMATION
+
+
+def _complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
+    """Non-blank lines of `text`, and the reason why the last was left out if the reply was cut inside it."""
+    lines = text.split("\n")
+    cut = one_line(lines.pop()) if truncated else ""
+    kept = [line for line in map(one_line, lines) if line]
+    return kept, [f"cut off: {snippet(cut)}"] if cut else []
+
+
+def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tuple[int, str]]:
+    """Read an extractor reply about `turns` turns as (turn number from 1, fact) items."""
+    lines, dropped = _complete_lines(text, truncated)
+    if [line.lower() for line in lines] == [NOTHING]:
+        return Parsed((), ParseOutcome.TRUNCATED if truncated else ParseOutcome.EMPTY, tuple(dropped))
+    items: dict[tuple[int, str], None] = {}
+    formed = False
+    for line in lines:
+        match = _FACT_LINE.fullmatch(line)
+        if match is None:
+            dropped.append(f"not 'NUMBER fact': {snippet(line)}")
+            continue
+        formed = True
+        item = (int(match[1]), match[2])
+        if not 1 <= item[0] <= turns:
+            dropped.append(f"no turn {item[0]} among {turns}: {snippet(line)}")
+        elif item in items:
+            dropped.append(f"said twice: {snippet(line)}")
+        else:
+            items[item] = None
+    outcome = outcome_of(truncated=truncated, formed=formed, kept=len(items), dropped=len(dropped))
+    return Parsed(tuple(items), outcome, tuple(dropped))
+
+
+def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -> Parsed[Change]:
+    """Read a manager reply about `facts` facts and `shown` entries as changes, in the order of the reply.
+
+    A fact that no line mentions gets a NOOP after the others, unless nothing of the form was found.
+    The second line that would touch the same entry is dropped, as is a second INSERT of the same fact.
+    """
+    lines, dropped = _complete_lines(text, truncated)
+    index_of = {fact_letter(index): index for index in range(facts)}
+    changes: list[Change] = []
+    mentioned: set[int] = set()
+    touched: set[int] = set()
+    inserted: set[int] = set()
+    nothing = [line.lower() for line in lines] == [NOTHING]
+    formed = nothing
+    for line in [] if nothing else lines:
+        match = _OP_LINE.fullmatch(line)
+        name = _OP_NAMES.get(match[2].upper()) if match else None
+        if match is None or name is None:
+            dropped.append(f"not 'LETTER OPERATION': {snippet(line)}")
+            continue
+        formed = True
+        index = index_of.get(match[1])
+        if index is None:
+            dropped.append(f"no fact {match[1]} among {facts}: {snippet(line)}")
+            continue
+        mentioned.add(index)
+        change = _change(index, name, match[3] or "", shown)
+        if isinstance(change, str):
+            dropped.append(f"{change}: {snippet(line)}")
+        elif change[2] in touched:
+            dropped.append(f"second operation on entry {change[2]}: {snippet(line)}")
+        elif name == "INSERT" and index in inserted:
+            dropped.append(f"second INSERT of fact {match[1]}: {snippet(line)}")
+        else:
+            changes.append(change)
+            if change[2] is not None:
+                touched.add(change[2])
+            if name == "INSERT":
+                inserted.add(index)
+    outcome = outcome_of(truncated=truncated, formed=formed, kept=len(changes), dropped=len(dropped))
+    if outcome is ParseOutcome.OK and all(name == "NOOP" for _, name, _, _ in changes):
+        outcome = ParseOutcome.EMPTY
+    if formed:
+        changes += [(index, "NOOP", None, None) for index in range(facts) if index not in mentioned]
+    return Parsed(tuple(changes), outcome, tuple(dropped))
+
+
+def _change(index: int, name: str, rest: str, shown: int) -> Change | str:
+    """The change that `name rest` asks for on fact `index`, or the reason why it cannot be used."""
+    position = _POSITION.fullmatch(rest)
+    if name in ("UPDATE", "DELETE"):
+        if position is None:
+            return f"{name} needs an entry number"
+        at, wording = int(position[1]), position[2]
+        if not 1 <= at <= shown:
+            return f"no entry {at} among {shown}"
+        if name == "DELETE" and wording:
+            return "text after DELETE"
+        return (index, name, at, wording or None)
+    if name == "NOOP" and rest:
+        return "text after NOOP"
+    if position is not None and not position[2]:
+        return "INSERT takes no entry number"
+    return (index, name, None, rest or None)
+
+
+def parse_compact_answer(text: str, truncated: bool) -> Parsed[str]:
+    """Read an answerer reply: its first line, as one item. `no information` is an item with outcome EMPTY."""
+    lines, dropped = _complete_lines(text, truncated)
+    dropped += [f"text after the answer: {snippet(line)}" for line in lines[1:]]
+    answer = lines[:1]
+    outcome = outcome_of(truncated=truncated, formed=bool(answer), kept=len(answer), dropped=len(dropped))
+    if outcome is ParseOutcome.OK and answer[0].lower().rstrip(".") == NO_INFORMATION:
+        outcome = ParseOutcome.EMPTY
+    return Parsed(tuple(answer), outcome, tuple(dropped))

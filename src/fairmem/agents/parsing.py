@@ -1,0 +1,45 @@
+"""What a parser returns, for every role and family: the usable items, one named outcome, a reason per dropped item.
+
+Parsers never raise, whatever a model wrote: a bad reply is data of the run, not an error of the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from fairmem.trace import ParseOutcome
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Item]):
+    """Usable items of one reply in its order, what became of the reply, and why items were left out."""
+
+    items: tuple[Item, ...]
+    outcome: ParseOutcome
+    dropped: tuple[str, ...] = ()
+
+
+def outcome_of(*, truncated: bool, formed: bool, kept: int, dropped: int) -> ParseOutcome:
+    """The one outcome of a reply.
+
+    Args:
+        truncated: The reply hit the length limit.
+        formed: Something of the expected outer form was found.
+        kept: Number of usable items.
+        dropped: Number of items that could not be used.
+    """
+    if truncated:
+        return ParseOutcome.TRUNCATED
+    if not formed:
+        return ParseOutcome.UNPARSABLE
+    if kept:
+        return ParseOutcome.PARTIAL if dropped else ParseOutcome.OK
+    return ParseOutcome.NO_ITEMS if dropped else ParseOutcome.EMPTY
+
+
+def snippet(text: str, length: int = 40) -> str:
+    """The start of `text` in quotes, for a reason."""
+    return repr(text if len(text) <= length else text[:length] + "…")

@@ -1,0 +1,43 @@
+"""How dates, turns and free text are worded inside prompts, for both prompt families.
+
+Everything here is total: any `str` goes in, one printable line comes out. A line break inside a turn or a
+memory entry would let its text pose as another turn or another entry.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from fairmem.types import Turn
+
+# Not strftime("%B"), which depends on the locale of the machine.
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September")
+_MONTHS += ("October", "November", "December")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: control characters and runs of white space become one space, lone surrogates U+FFFD.
+
+    A lone surrogate (JSON allows it as an escape) can be neither hashed as UTF-8 nor tokenised.
+    """
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return " ".join(text.split())
+
+
+def compact_line(text: str) -> str:
+    """`one_line` with `<` written as `(`, so that data cannot contain a special token of a compact model."""
+    return one_line(text).replace("<", "(")
+
+
+def long_date(day: date) -> str:
+    """The date as `7 May 2023`, in English on every machine."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def turn_text(turn: Turn) -> str:
+    """What a turn says; an image sent with it is described in brackets."""
+    return turn.text if turn.caption is None else f"{turn.text} (shows an image: {turn.caption})"
