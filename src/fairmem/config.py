@@ -255,7 +255,7 @@ class LogConfig(_Section):
 class Recipe(_Section):
     """A training run. Sections are TOML tables; `stages` is an array of tables."""
 
-    name: str = "run"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
     """Name of the run; its files go to runs/NAME."""
     seed: _Count = 0
     """Seed of everything random except the generated conversations (`data.seed`)."""
@@ -423,6 +423,8 @@ def _explain(error: Any) -> str:
         expected = f"at most {error['ctx']['max_length']} item(s)"
     elif error["type"] == "model_type":
         expected = "a section"
+    elif error["type"] == "string_pattern_mismatch":  # name is the only field with a pattern
+        expected = "letters, digits, '.', '_' and '-' (it becomes a folder)"
     else:
         expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     return f"{where}: found {_describe(error['input'])}, expected {expected}"
