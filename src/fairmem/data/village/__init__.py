@@ -1,0 +1,100 @@
+"""village: a seeded generator of multi-session conversations with facts, changes and questions.
+
+`generate(seed, split, conversations, sessions)` is byte-identical for equal arguments, and the first k
+sessions of a conversation do not depend on how many follow. Train, val and test share no name, no value and no
+phrasing. `fairmem data generate` writes the result in LoCoMo's schema.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairmem.data.village.lexicon import Lexicon, pseudo_lexicon, real_lexicon
+from fairmem.data.village.oracle import UNKNOWN, Decision, QuestionSpec, Statement, answer, decide, long_date, read
+from fairmem.data.village.phrasing import KINDS, SPLITS, Split
+from fairmem.data.village.questions import QuestionWriter
+from fairmem.data.village.world import MAX_SESSIONS, Simulator
+from fairmem.errors import ConfigError
+from fairmem.seeds import python_rng
+from fairmem.types import Conversation
+
+__all__ = [
+    "KINDS",
+    "MAX_SESSIONS",
+    "SPLITS",
+    "UNKNOWN",
+    "Decision",
+    "Lexicon",
+    "QuestionSpec",
+    "Split",
+    "Statement",
+    "World",
+    "answer",
+    "decide",
+    "generate",
+    "long_date",
+    "pseudo_lexicon",
+    "read",
+    "real_lexicon",
+    "simulate",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A generated conversation with what only its generator knows.
+
+    Attributes:
+        specs: What each question asks for, by question id.
+        hearsay: (turn id, canonical sentence) of what was said about people outside the conversation.
+    """
+
+    conversation: Conversation
+    specs: dict[str, QuestionSpec]
+    hearsay: tuple[tuple[str, str], ...] = ()
+
+
+def simulate(
+    seed: int,
+    split: Split,
+    index: int,
+    sessions: int,
+    difficulty: float = 0.5,
+    pseudo_words: float = 0.0,
+) -> World:
+    """Conversation number `index` of the stream (`seed`, `split`).
+
+    Args:
+        seed: Any integer; equal arguments give equal conversations.
+        split: `train`, `val` or `test`: which words and phrasings may occur.
+        index: Number of the conversation in its stream.
+        sessions: 1 to 128.
+        difficulty: From 0 (mostly new facts) to 1 (many changes, retractions, repetitions, distractors).
+        pseudo_words: Share of fillers replaced by pseudo-words drawn for this conversation alone.
+
+    Raises:
+        ConfigError: an argument outside its range.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"village split is {split!r}, expected one of {', '.join(SPLITS)}")
+    lexicon = real_lexicon(split)
+    if pseudo_words:
+        lexicon = pseudo_lexicon(python_rng(seed, "village", split, index, "words"), lexicon, pseudo_words)
+    history = Simulator(python_rng(seed, "village", split, index, "story"), lexicon, split, difficulty).run(sessions)
+    writer = QuestionWriter(python_rng(seed, "village", split, index, "questions"), lexicon, split, history)
+    questions, specs = writer.write()
+    conversation = Conversation(
+        id=f"village-{split}-{seed}-{index}",
+        speakers=history.speakers,
+        sessions=tuple(history.sessions),
+        questions=tuple(questions),
+        deltas=tuple(history.deltas),
+    )
+    return World(conversation, specs, tuple(history.hearsay))
+
+
+def generate(
+    seed: int, split: Split, conversations: int, sessions: int, difficulty: float = 0.5, start: int = 0
+) -> list[Conversation]:
+    """Conversations number `start` to `start + conversations - 1` of the stream (`seed`, `split`)."""
+    return [simulate(seed, split, start + index, sessions, difficulty).conversation for index in range(conversations)]

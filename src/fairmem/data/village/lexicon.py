@@ -1,0 +1,76 @@
+"""Names and values that fill village sentences: real words split three ways, or random pseudo-words.
+
+The real words (`lexicon.json`) are a selection of the CC0 lists of dariusk/corpora. Every word belongs to exactly
+one split, decided by a hash of the word, so that names and values of a test conversation are never seen in training.
+Pseudo-words, drawn fresh for every conversation, are what teaches a small model to copy instead of to memorise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from fairmem.data.village.phrasing import SPLITS, Split
+
+_CONSONANTS = "bcdfghjklmnprstvwz"
+_VOWELS = "aeiou"
+_CAPITALISED = {"city", "country"}
+_PER_CONVERSATION = 12
+"""Pseudo-words drawn per kind: enough for changes, few enough to be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Names of people and, per lexicon key (`city`, `job` ...), the values that facts can take."""
+
+    names: tuple[str, ...]
+    values: dict[str, tuple[str, ...]]
+
+
+def _split_of(word: str) -> Split:
+    share = int.from_bytes(hashlib.sha256(f"village split: {word.lower()}".encode()).digest()[:4], "big") / 2**32
+    return SPLITS[0] if share < 0.7 else SPLITS[1] if share < 0.82 else SPLITS[2]
+
+
+@cache
+def real_lexicon(split: Split) -> Lexicon:
+    """The real words of one split (about 70 / 12 / 18 % of them in train / val / test)."""
+    lists: dict[str, list[str]] = json.loads(
+        resources.files("fairmem.data.village").joinpath("lexicon.json").read_text(encoding="utf-8")
+    )
+    kept = {key: tuple(w for w in words if _split_of(w) == split) for key, words in lists.items()}
+    names = kept.pop("names")
+    return Lexicon(names, kept)
+
+
+def _pseudo_word(rng: random.Random) -> str:
+    word = ""
+    for _ in range(rng.choice((1, 2, 2, 3))):
+        word += rng.choice(_CONSONANTS) + rng.choice(_VOWELS)
+        if rng.random() < 0.35:
+            word += rng.choice(_CONSONANTS)
+    return word
+
+
+def pseudo_lexicon(rng: random.Random, base: Lexicon, share: float = 0.8) -> Lexicon:
+    """A lexicon for one conversation in which each filler is a pseudo-word with probability `share`.
+
+    The rest are words of `base`. Values have one or two words; cities and countries are capitalised.
+    """
+
+    def filler(key: str) -> str:
+        if rng.random() >= share:
+            return rng.choice(base.values[key])
+        word = _pseudo_word(rng)
+        if rng.random() < 0.3:
+            word += " " + _pseudo_word(rng)
+        return word.title() if key in _CAPITALISED else word
+
+    names: dict[str, None] = {}
+    while len(names) < 6:
+        names[_pseudo_word(rng).capitalize() if rng.random() < share else rng.choice(base.names)] = None
+    return Lexicon(tuple(names), {key: tuple(filler(key) for _ in range(_PER_CONVERSATION)) for key in base.values})
