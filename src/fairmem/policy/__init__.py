@@ -1,27 +1,33 @@
-"""Policies: where samples come from. The seam is `Policy`."""
+"""Policies: where samples come from.
+
+The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem.policy.hf`, since it needs torch.
+"""
 
 from __future__ import annotations
 
-from fairmem.policy.base import (
-    Family,
-    Message,
-    Policy,
-    PolicyStats,
-    Prompt,
-    Reply,
-    Sample,
-    SampleRequest,
-    StatsLog,
-)
+from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Reply, Sample, SampleRequest
+from fairmem.policy.cassette import CassettePolicy
+from fairmem.policy.openai import OpenAIPolicy
+from fairmem.policy.registry import POLICIES, open_policy
+from fairmem.policy.render import approximate_tokens
+from fairmem.policy.scripted import Script, ScriptedPolicy
+from fairmem.policy.torch_setup import import_torch
 
 __all__ = [
+    "POLICIES",
+    "CassettePolicy",
     "Family",
     "Message",
+    "OpenAIPolicy",
     "Policy",
     "PolicyStats",
     "Prompt",
     "Reply",
     "Sample",
     "SampleRequest",
-    "StatsLog",
+    "Script",
+    "ScriptedPolicy",
+    "approximate_tokens",
+    "import_torch",
+    "open_policy",
 ]

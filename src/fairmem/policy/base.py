@@ -10,7 +10,7 @@ Nothing here imports torch. Simplified: messages are plain text (no tool calls, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from fairmem.trace import CallFailure, StopReason
@@ -67,7 +67,7 @@ class Sample:
         prompt_ids: Its token ids; empty if the backend does not tell.
         ids: Sampled token ids, the end-of-message token included when it was sampled; empty if not told.
         logprobs: log p(token) in nats at the sampling temperature (at temperature 0: of the untempered
-            distribution), one per sampled token; empty if the backend gives none.
+            distribution; endpoints: as they report them), one per sampled token; empty if the backend gives none.
         text: The sampled text without special tokens.
         stop: Why the model stopped.
     """
@@ -89,7 +89,8 @@ class PolicyStats:
     """Work done by a policy. Counts are of tokens, not of padding; seconds are wall clock.
 
     `requests` counts all, `failures` those that came back as `CallFailure`; `micro_batches` counts calls of the
-    model (for an endpoint: HTTP attempts).
+    model (for an endpoint: HTTP attempts). Policies that sample keep two: `stats`, since they were opened, and
+    `last_call`, of the latest `sample` call.
     """
 
     requests: int = 0
@@ -112,19 +113,6 @@ class PolicyStats:
         self.prompt_tokens += other.prompt_tokens
         self.generated_tokens += other.generated_tokens
         self.seconds += other.seconds
-
-
-@dataclass(slots=True)
-class StatsLog:
-    """The work of the last `sample` call and of all of them since the policy was opened."""
-
-    last: PolicyStats = field(default_factory=PolicyStats)
-    total: PolicyStats = field(default_factory=PolicyStats)
-
-    def record(self, call: PolicyStats) -> None:
-        """Note one `sample` call."""
-        self.last = call
-        self.total.add(call)
 
 
 @runtime_checkable

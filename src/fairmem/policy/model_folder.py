@@ -1,0 +1,94 @@
+"""Opening a folder with a causal language model in Hugging Face format, with one clear line when it cannot be used.
+
+Such a folder holds `config.json`, tokenizer files and weights, and optionally `fairmem.json`:
+`{"prompts": "compact"}` says which family of prompts the model was trained on (default: `instruct`).
+Only local folders are opened; nothing is downloaded and no code from a folder is run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+from fairmem.errors import ModelError, boundary
+from fairmem.policy.base import Family
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ModelError unless `folder` has the files of a model; the contents are not read."""
+    wanted = "a folder with config.json, tokenizer files and *.safetensors"
+    if not folder.is_dir():
+        found = "a file" if folder.is_file() else "nothing"
+        raise ModelError(f"{folder}: found {found}, expected {wanted}; download the model first or correct the path")
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no config.json in it; expected {wanted}")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(f"{folder}: no tokenizer files in it (such as tokenizer.json); save the tokenizer there too")
+    if not any(any(folder.glob(pattern)) for pattern in WEIGHT_PATTERNS):
+        raise ModelError(f"{folder}: no weights in it (*.safetensors); was the download complete?")
+
+
+def read_family(folder: Path) -> Family:
+    """The prompt family that `fairmem.json` in `folder` names; `instruct` where there is no such file.
+
+    Raises:
+        ModelError: the file is not a JSON object, or names no known family.
+    """
+    path = folder / "fairmem.json"
+    if not path.is_file():
+        return "instruct"
+    with boundary(ModelError, f"{path}: cannot be read as JSON"):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    prompts = found.get("prompts", "instruct") if isinstance(found, dict) else found
+    for family in get_args(Family):
+        if prompts == family:
+            return family
+    raise ModelError(f"{path}: found prompts {prompts!r}, expected one of {', '.join(get_args(Family))}")
+
+
+def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
+    """The model (on the CPU, in eval mode, weights as torch type `dtype`) and the tokenizer of `folder`.
+
+    Raises:
+        ModelError: files are missing or damaged, the architecture is not a causal language model known to
+            transformers, or weights that the config asks for are absent (they would be random).
+    """
+    check_folder(folder)
+    from fairmem.policy.torch_setup import import_torch
+
+    torch = import_torch()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with boundary(ModelError, f"{folder}: the tokenizer cannot be loaded"):
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    with boundary(ModelError, f"{folder}: the model cannot be loaded"), _no_progress_bars():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
+        )
+    model, report = loaded
+    for problem in ("missing_keys", "mismatched_keys"):
+        if report.get(problem):
+            names = sorted(str(name) for name in report[problem])
+            what = f"{len(names)} {problem.replace('_', ' ')}, first {names[0]}"
+            raise ModelError(f"{folder}: the weights do not fit config.json ({what}); they are not of one model")
+    return model, tokenizer
+
+
+@contextmanager
+def _no_progress_bars() -> Generator[None, None, None]:
+    """No loading bars: they tear the run's own display."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

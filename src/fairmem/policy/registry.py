@@ -1,0 +1,98 @@
+"""Opening a policy by name, as recipes and the command line do."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fairmem.errors import ConfigError, ModelError
+from fairmem.policy.base import Policy
+from fairmem.policy.cassette import CassettePolicy
+from fairmem.policy.openai import OpenAIPolicy
+from fairmem.policy.scripted import ScriptedPolicy
+
+Opener = Callable[..., Policy]
+"""(what follows the colon, **options) -> the policy."""
+
+
+def _made(make: Opener, *arguments: str, **options: Any) -> Policy:
+    """`make(*arguments, **options)`; options that its signature does not have are the user's error."""
+    try:
+        inspect.signature(make).bind(*arguments, **options)
+    except TypeError as error:
+        raise ConfigError(f"policy options {', '.join(sorted(options))}: {error}") from error
+    return make(*arguments, **options)
+
+
+def _open_hf(argument: str, **options: Any) -> Policy:
+    from fairmem.policy.hf import HFPolicy
+
+    return _made(HFPolicy.from_folder, argument, **options)
+
+
+def _open_bundled(argument: str, **options: Any) -> Policy:
+    if argument:
+        raise ConfigError(f"policy 'bundled:{argument}': the bundled model takes no argument; write 'bundled'")
+    folder = files("fairmem") / "assets" / "base"
+    if not isinstance(folder, Path) or not folder.is_dir():
+        raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
+    return _open_hf(str(folder), **{"name": "bundled", **options})
+
+
+def _open_openai(argument: str, **options: Any) -> Policy:
+    return _made(OpenAIPolicy, argument, **options)
+
+
+def _open_scripted(argument: str, **options: Any) -> Policy:
+    if argument:
+        raise ConfigError(f"policy 'scripted:{argument}': takes no argument; write 'scripted'")
+    return _made(ScriptedPolicy, **options)
+
+
+def _open_cassette(argument: str, record: str | None = None, **options: Any) -> Policy:
+    """`record` is the spec of the policy to record, and the options are then its options."""
+    if record is None and options:
+        raise ConfigError(f"policy 'cassette:{argument}': {', '.join(sorted(options))} given, but nothing to record")
+    return CassettePolicy(argument, None if record is None else open_policy(record, **options))
+
+
+POLICIES: dict[str, Opener] = {
+    "bundled": _open_bundled,
+    "cassette": _open_cassette,
+    "hf": _open_hf,
+    "openai": _open_openai,
+    "scripted": _open_scripted,
+}
+"""Name before the colon -> what opens it. Add a line for another backend; the contract test then names what it owes."""
+
+
+def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Policy:
+    """Open the policy that `spec` names.
+
+    Args:
+        spec: `bundled`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
+        base_url: Address of the endpoint, for `openai`.
+        options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ScriptedPolicy`; for a cassette
+            `record`, the spec of the policy to record, with its options.
+
+    Raises:
+        ConfigError: no such policy, or an option it does not take.
+        ModelError: a model folder that cannot be used.
+        DataError: a cassette that cannot be read.
+        MissingExtraError: the packages that run a model here are not installed.
+    """
+    kind, _, argument = spec.partition(":")
+    if kind not in POLICIES:
+        if os.sep not in spec and not Path(spec).exists():
+            known = "bundled, hf:PATH, openai:NAME, scripted, cassette:PATH or the path of a model folder"
+            raise ConfigError(f"policy {spec!r}: not known; expected {known}")
+        kind, argument = "hf", spec
+    if kind in ("hf", "openai", "cassette") and not argument:
+        raise ConfigError(f"policy {spec!r}: nothing after '{kind}', expected as in '{kind}:NAME' or '{kind}:PATH'")
+    if base_url is not None:
+        options["base_url"] = base_url
+    return POLICIES[kind](argument, **options)
