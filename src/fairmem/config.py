@@ -30,6 +30,10 @@ _Fraction = Annotated[float, Field(ge=0, le=1)]
 _NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+RESOLVED = "recipe.toml"
+"""Name of the resolved recipe in a run's folder."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -148,7 +152,7 @@ class CreditConfig(_Section):
     """How rewards become advantages."""
 
     rule: str = "logo"
-    """A key of `fairmem.credit.RULES`: `logo`, `grpo`, ..."""
+    """A key of `fairmem.credit.CREDIT_RULES`: `logo`, `grpo`, ..."""
     scale: Literal["std", "mean", "loo"] = "std"
     """Group baseline: mean with division by the standard deviation, mean alone, or leave-one-out mean."""
     local_weight: _NonNegative = 1.0
@@ -352,6 +356,16 @@ def save_resolved(recipe: Recipe, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """One text per value that differs, as `learner.lr: 0.1 there, 0.2 here`."""
+    before, after = (dict(_values(recipe.model_dump(mode="json"))) for recipe in (old, new))
+    return [
+        f"{key}: {_short(before.get(key))} there, {_short(after.get(key))} here"
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+    ]
+
+
 def parse_value(text: str) -> Any:
     """The value of an override: TOML syntax, where strings may go without quotes, also inside a list."""
     text = text.strip()
@@ -435,8 +449,24 @@ def _describe(found: object) -> str:
         return "a section"
     names = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
     kind = type(found).__name__
-    text = toml.value(found)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({names.get(kind, kind)})"
+    return f"{_short(found)} ({names.get(kind, kind)})"
+
+
+def _short(found: object) -> str:
+    text = "nothing" if found is None else toml.value(found)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _values(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every value below `data`; list members are counted from 0."""
+    for name, item in data.items():
+        if isinstance(item, dict):
+            yield from _values(cast("dict[str, Any]", item), f"{prefix}{name}.")
+        elif name == "stages":
+            for index, stage in enumerate(item):
+                yield from _values(stage, f"{prefix}{name}.{index}.")
+        else:
+            yield prefix + name, item
 
 
 def _explain_unknown(loc: tuple[str | int, ...]) -> str:

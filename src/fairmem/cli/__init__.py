@@ -1,0 +1,67 @@
+"""The command line: one file per command, each of which imports its target only when it runs.
+
+Exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted (one line saying what was kept).
+
+Add a command: a file here with `register(commands)`, and its module in `_COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from fairmem import __version__
+from fairmem.cli import data, demo, evaluate, pretrain, report, train
+from fairmem.errors import FairmemError
+
+__all__ = ["build_parser", "main", "parse"]
+
+_COMMANDS = (train, evaluate, report, demo, data, pretrain)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"fairmem: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command. A parsed command has `run(args) -> int` and `interrupted(args) -> str`."""
+    parser = _Parser(prog="fairmem", description="Train, evaluate and audit the memory of LLM agents.")
+    parser.add_argument("--version", action="version", version=f"fairmem {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in _COMMANDS:
+        module.register(commands)
+    return parser
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse a command line; exits with code 2 and one line if it is wrong."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    # argparse takes positionals in one place only, and `train RECIPE a=1 --name x b=2` should work.
+    if rest and hasattr(args, "overrides") and all("=" in word and not word.startswith("-") for word in rest):
+        args.overrides += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = parse(argv)
+    try:
+        return args.run(args)
+    except FairmemError as error:
+        print(f"fairmem: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nfairmem: interrupted; {args.interrupted(args)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `fairmem demo | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
