@@ -1,1 +1,46 @@
-"""The three roles of a memory agent: what each is shown, and how its reply is read."""
+"""The three roles of a memory agent: what each is shown, and how its reply is read.
+
+Extractor (`TurnContext` -> facts), manager (facts and related entries -> operations) and answerer (question and
+entries -> text) each have `prompt(...)` and `parse(...)`; sampling in between is the caller's business. Two
+prompt families: `instruct` (JSON) and `compact` (short lines, see `compact`). Parsers never raise.
+"""
+
+from __future__ import annotations
+
+from fairmem.agents.answerer import Answer, Answerer
+from fairmem.agents.compact import (
+    fact_letter,
+    format_answer,
+    format_decision,
+    format_extraction,
+    render_compact_answer,
+    render_compact_extract,
+    render_compact_manage,
+)
+from fairmem.agents.context import Fact, TurnContext
+from fairmem.agents.extractor import Extraction, Extractor
+from fairmem.agents.hooks import Defense
+from fairmem.agents.manager import Decision, Manager
+from fairmem.agents.prompts import load_prompt
+from fairmem.agents.wording import NO_INFORMATION
+
+__all__ = [
+    "Answer",
+    "Answerer",
+    "Decision",
+    "Defense",
+    "Extraction",
+    "Extractor",
+    "Fact",
+    "Manager",
+    "NO_INFORMATION",
+    "TurnContext",
+    "fact_letter",
+    "format_answer",
+    "format_decision",
+    "format_extraction",
+    "load_prompt",
+    "render_compact_answer",
+    "render_compact_extract",
+    "render_compact_manage",
+]

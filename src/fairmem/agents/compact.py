@@ -20,12 +20,10 @@ from datetime import datetime
 
 from fairmem.agents.parsing import Parsed, outcome_of, snippet
 from fairmem.agents.prompts import load_prompt
-from fairmem.agents.wording import compact_line, long_date, one_line, turn_text
+from fairmem.agents.wording import NO_INFORMATION, compact_line, long_date, one_line, says_no_information, turn_text
 from fairmem.trace import ParseOutcome, Role
 from fairmem.types import Turn
 
-NO_INFORMATION = "no information"
-"""The answer that says the memory does not hold what was asked."""
 NOTHING = "none"
 """The extractor's or manager's reply that says there is nothing to do."""
 
@@ -211,6 +209,6 @@ def parse_compact_answer(text: str, truncated: bool) -> Parsed[str]:
     dropped += [f"text after the answer: {snippet(line)}" for line in lines[1:]]
     answer = lines[:1]
     outcome = outcome_of(truncated=truncated, formed=bool(answer), kept=len(answer), dropped=len(dropped))
-    if outcome is ParseOutcome.OK and answer[0].lower().rstrip(".") == NO_INFORMATION:
+    if outcome is ParseOutcome.OK and says_no_information(answer[0]):
         outcome = ParseOutcome.EMPTY
     return Parsed(tuple(answer), outcome, tuple(dropped))

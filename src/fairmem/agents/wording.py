@@ -11,9 +11,14 @@ from datetime import date
 
 from fairmem.types import Turn
 
+NO_INFORMATION = "no information"
+"""The answer that says the memory does not hold what was asked."""
+
 # Not strftime("%B"), which depends on the locale of the machine.
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September")
-_MONTHS += ("October", "November", "December")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -41,3 +46,8 @@ def long_date(day: date) -> str:
 def turn_text(turn: Turn) -> str:
     """What a turn says; an image sent with it is described in brackets."""
     return turn.text if turn.caption is None else f"{turn.text} (shows an image: {turn.caption})"
+
+
+def says_no_information(answer: str) -> bool:
+    """Whether `answer` is the agreed way to say that memory does not hold what was asked."""
+    return answer.strip().rstrip(".").lower() == NO_INFORMATION

@@ -19,9 +19,9 @@ from importlib.resources import files
 from typing import Literal, get_args
 
 from fairmem.errors import ConfigError
+from fairmem.policy import Family, Message, Prompt
 from fairmem.trace import Role
 
-Family = Literal["instruct", "compact"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """`instruct`: JSON contracts for instruction-tuned models; `compact`: line formats for small trained models."""
 
@@ -107,6 +107,10 @@ class PromptTemplate:
             found = f"undefined {sorted(used - variables)}, unused {sorted(variables - used)}"
             raise ConfigError(f"{where}: prompt variables must be {sorted(variables)}; found {found}")
         return cls(tuple(messages), hashlib.sha256(text.encode()).hexdigest())
+
+    def render(self, values: Mapping[str, str]) -> Prompt:
+        """The messages with each variable replaced by its value."""
+        return tuple(Message(role, template.render(values)) for role, template in self.messages)
 
 
 @cache

@@ -1,0 +1,193 @@
+"""The manager: reads new facts beside the stored entries they may concern, decides how memory changes.
+
+Source: Memory-R2 (arXiv 2605.21768), memory manager, and Memory-R1 (2508.19828) for the four operations.
+Retrieval: for each fact the `per_fact` nearest entries of exactly its speaker, at least `min_score` near; of
+their union the `max_related` nearest to any fact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fairmem.agents.compact import Change, parse_compact_decision, render_compact_manage
+from fairmem.agents.context import Fact, TurnContext, by_update
+from fairmem.agents.fields import Unusable, as_object, read_entry_id, read_sentence, read_speaker, read_turn
+from fairmem.agents.json_reply import read_json_items
+from fairmem.agents.parsing import outcome_of, snippet
+from fairmem.agents.prompts import load_prompt
+from fairmem.agents.wording import long_date, one_line
+from fairmem.memory import Delete, Entry, Hit, Insert, MemoryBank, Noop, Op, Retriever, Update, op_from_name
+from fairmem.policy import Family, Message, Prompt
+from fairmem.trace import ParseOutcome, Role
+from fairmem.types import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was read from one manager reply."""
+
+    ops: tuple[Op, ...]
+    """Operations in the order of the reply, at most one per entry, on entries that were shown."""
+    outcome: ParseOutcome
+    dropped: tuple[str, ...] = ()
+    """One reason per operation of the reply that could not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Retrieval, prompt and parser of the manager role.
+
+    Attributes:
+        family: Prompt family the model understands.
+        retriever: Ranks entries by nearness to a fact.
+        per_fact: Most entries found for one fact.
+        max_related: Most entries shown.
+        min_score: Least score, in the retriever's own unit, of an entry that is shown.
+        max_tokens: Most tokens of a reply.
+
+    Raises:
+        ConfigError: there is no such family.
+    """
+
+    family: Family
+    retriever: Retriever
+    per_fact: int = 5
+    max_related: int = 25
+    min_score: float = 0.1
+    max_tokens: int = 1024
+    role: ClassVar[Role] = "manager"
+
+    def __post_init__(self) -> None:
+        """Load the prompt, so that a wrong family fails here and not in a run."""
+        load_prompt(self.family, self.role)
+
+    @property
+    def prompt_hash(self) -> str:
+        """SHA-256 of the prompt template."""
+        return load_prompt(self.family, self.role).prompt_hash
+
+    def related(self, bank: MemoryBank, facts: Sequence[Fact]) -> tuple[Entry, ...]:
+        """The entries of `bank` that `facts` may concern, by (time of last update, id)."""
+        best: dict[int, tuple[float, Entry]] = {}
+        for fact in facts:
+            for hit in self._near(bank.entries, fact):
+                known = best.get(hit.entry.id)
+                if known is None or hit.score > known[0]:
+                    best[hit.entry.id] = (hit.score, hit.entry)
+        nearest = sorted(best.values(), key=lambda found: (-found[0], found[1].id))[: self.max_related]
+        return by_update(entry for _, entry in nearest)
+
+    def _near(self, entries: Sequence[Entry], fact: Fact) -> list[Hit]:
+        own = [entry for entry in entries if entry.speaker == fact.speaker]
+        return self.retriever.rank(own, fact.text, self.per_fact, self.min_score) if own else []
+
+    def prompt(self, context: TurnContext, facts: Sequence[Fact], related: Sequence[Entry]) -> Prompt:
+        """The messages that ask what to do with `facts`, given the `related` entries in the order to show them."""
+        if self.family == "compact":
+            texts = [entry.content for entry in related], [fact.text for fact in facts]
+            return (Message("user", render_compact_manage(context.time, *texts)),)
+        return load_prompt("instruct", self.role).render(
+            {
+                "date": long_date(context.time),
+                "speakers": one_line(", ".join(context.speakers)),
+                "payload": self._payload(facts, related),
+            }
+        )
+
+    def _payload(self, facts: Sequence[Fact], related: Sequence[Entry]) -> str:
+        memories = [
+            {
+                "memory_id": entry.id,
+                "created": long_date(entry.created_time),
+                "updated": long_date(entry.updated_time),
+                "speaker": one_line(entry.speaker),
+                "content": one_line(entry.content),
+                "dia_ids": list(entry.sources),
+            }
+            for entry in related
+        ]
+        told = [
+            {
+                "speaker": one_line(fact.speaker),
+                "dia_id": fact.source,
+                "fact": one_line(fact.text),
+                "related_memory_ids": [hit.entry.id for hit in self._near(related, fact)],
+            }
+            for fact in facts
+        ]
+        return f'{{"memories": {_json_lines(memories)},\n"facts": {_json_lines(told)}}}'
+
+    def parse(
+        self, text: str, truncated: bool, context: TurnContext, facts: Sequence[Fact], related: Sequence[Entry]
+    ) -> Decision:
+        """Read a reply; never raises.
+
+        Args:
+            text: The reply, without special tokens.
+            truncated: The reply hit the length limit, so its last item may be cut.
+            context: What the prompt was made from.
+            facts: The facts it named.
+            related: The entries it showed, in the same order; an operation on any other entry is dropped.
+        """
+        if self.family == "compact":
+            parsed = parse_compact_decision(text, truncated, len(facts), len(related))
+            ops = tuple(_op_of(change, facts, related) for change in parsed.items)
+            return Decision(ops, parsed.outcome, parsed.dropped)
+        return _parse_json(text, truncated, context, [entry.id for entry in related])
+
+
+def _op_of(change: Change, facts: Sequence[Fact], related: Sequence[Entry]) -> Op:
+    index, name, position, wording = change
+    fact = facts[index]
+    content = wording or fact.text
+    if position is None:
+        return Insert(fact.speaker, content, fact.source) if name == "INSERT" else Noop(fact.source)
+    entry = related[position - 1].id
+    return Update(entry, content, fact.source) if name == "UPDATE" else Delete(entry, fact.source)
+
+
+def _parse_json(text: str, truncated: bool, context: TurnContext, shown: Sequence[int]) -> Decision:
+    found = read_json_items(text, "operations")
+    turns = {turn.id: turn for turn in context.turns}
+    ops: list[Op] = []
+    touched: set[int] = set()
+    dropped = list(found.dropped)
+    for item in found.items:
+        try:
+            op = _read_op(as_object(item), context, turns, shown)
+            if isinstance(op, Update | Delete):
+                if op.entry in touched:
+                    raise Unusable(f"second operation on entry {op.entry}: {op.name}")
+                touched.add(op.entry)
+            elif isinstance(op, Insert) and op in ops:
+                raise Unusable(f"second INSERT of {snippet(op.content)}")
+            ops.append(op)
+        except Unusable as reason:
+            dropped.append(str(reason))
+    outcome = outcome_of(truncated=truncated, formed=found.formed, kept=len(ops), dropped=len(dropped))
+    if outcome is ParseOutcome.OK and all(isinstance(op, Noop) for op in ops):
+        outcome = ParseOutcome.EMPTY
+    return Decision(tuple(ops), outcome, tuple(dropped))
+
+
+def _read_op(item: Mapping[str, object], context: TurnContext, turns: Mapping[str, Turn], shown: Sequence[int]) -> Op:
+    name = item.get("operation")
+    kind = op_from_name(name) if isinstance(name, str) else None
+    if kind is Insert:
+        turn = read_turn(item, turns)
+        return Insert(read_speaker(item, context.speakers, turn.speaker), read_sentence(item, "content"), turn.id)
+    if kind is Update:
+        return Update(read_entry_id(item, shown), read_sentence(item, "content"), read_turn(item, turns).id)
+    if kind is Delete:
+        return Delete(read_entry_id(item, shown), read_turn(item, turns).id if item.get("dia_id") else None)
+    if kind is Noop:
+        return Noop()
+    raise Unusable(f"no operation {snippet(str(name))}")
+
+
+def _json_lines(rows: Sequence[Mapping[str, object]]) -> str:
+    """A JSON list with one row per line, which is shorter than an indented one and as easy to read."""
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]" if rows else "[]"
