@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairmem.metrics import Interval, clustered_mean, clustered_se
-from fairmem.metrics.stats import student_t_cdf, student_t_quantile
+from fairmem.metrics.stats import bootstrap_means, student_t_cdf, student_t_quantile
 from fairmem.seeds import numpy_rng
 
 NAN = math.nan
@@ -57,6 +57,15 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
     clusters = [index % 10 for index in range(60)]
     assert clustered_mean(values, clusters, seed=3) == clustered_mean(values, clusters, seed=3)
     assert clustered_mean(values, clusters, seed=3) != clustered_mean(values, clusters, seed=4)
+
+
+def test_resampled_means_are_over_the_questions_of_whole_conversations() -> None:
+    # x has three 1s, y one 0: drawing xx gives 1, yy 0, one of each 3/4 (the mean of the two means would be 1/2)
+    means = bootstrap_means(np.array([1.0, 1.0, 1.0, 0.0]), np.array([0, 0, 0, 1]), 2, seed=0, resamples=4_000)
+    values, counts = np.unique(means, return_counts=True)
+    assert values.tolist() == [0.0, 0.75, 1.0]
+    # one quarter, one half, one quarter; the standard error of a share is below 0.008
+    assert (counts / 4_000).tolist() == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
 
 
 def test_equal_conversations_leave_no_doubt_about_the_mean() -> None:
