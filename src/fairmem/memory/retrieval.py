@@ -48,7 +48,8 @@ class DenseRetriever:
     def scores(self, entries: Sequence[Entry], query: str) -> NDArray[np.float64]:
         """Cosines `[n]`, in the order of `entries`."""
         vectors = self.arena.vectors([query, *(entry.content for entry in entries)])
-        return (vectors[1:] @ vectors[0]).astype(np.float64)
+        # Row by row: a matrix product adds up rows at the end of the array in another order, and equal texts differ.
+        return np.vecdot(vectors[1:], vectors[0]).astype(np.float64)
 
 
 class Bm25Retriever:
