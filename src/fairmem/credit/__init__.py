@@ -28,6 +28,7 @@ __all__ = [
     "CreditConfig",
     "CreditDiagnostics",
     "CreditRule",
+    "Floats",
     "GroupCounts",
     "GroupCredit",
     "GroupOutcome",

@@ -6,4 +6,11 @@
 from fairmem.data.base import DATASETS, REFUSAL, DatasetSpec, Loader, load
 from fairmem.data.chunking import split_session
 
-__all__ = ["DATASETS", "REFUSAL", "DatasetSpec", "Loader", "load", "split_session"]
+__all__ = [
+    "DATASETS",
+    "DatasetSpec",
+    "Loader",
+    "REFUSAL",
+    "load",
+    "split_session",
+]

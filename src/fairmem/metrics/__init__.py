@@ -11,9 +11,9 @@ from fairmem.metrics.text import F1_VARIANTS, bleu1, exact_match, normalise, tok
 
 __all__ = [
     "F1_VARIANTS",
-    "SIGNATURES",
     "Interval",
     "PairedResult",
+    "SIGNATURES",
     "Signature",
     "bleu1",
     "clustered_mean",

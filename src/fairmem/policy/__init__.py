@@ -14,11 +14,11 @@ from fairmem.policy.scripted import Script, ScriptedPolicy
 from fairmem.policy.torch_setup import import_torch
 
 __all__ = [
-    "POLICIES",
     "CassettePolicy",
     "Family",
     "Message",
     "OpenAIPolicy",
+    "POLICIES",
     "Policy",
     "PolicyStats",
     "Prompt",

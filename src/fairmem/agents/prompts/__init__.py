@@ -22,6 +22,10 @@ from fairmem.errors import ConfigError
 from fairmem.policy import Family, Message, Prompt
 from fairmem.trace import Role
 
+__all__ = ["FAMILIES", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
+
+__all__ = ["FAMILIES", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
+
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """`instruct`: JSON contracts for instruction-tuned models; `compact`: line formats for small trained models."""
 

@@ -19,15 +19,17 @@ from fairmem.seeds import python_rng
 from fairmem.types import Conversation
 
 __all__ = [
-    "KINDS",
-    "MAX_SESSIONS",
-    "SPLITS",
-    "UNKNOWN",
     "Decision",
+    "KINDS",
     "Lexicon",
+    "MAX_SESSIONS",
     "QuestionSpec",
+    "QuestionWriter",
+    "SPLITS",
+    "Simulator",
     "Split",
     "Statement",
+    "UNKNOWN",
     "World",
     "answer",
     "decide",
