@@ -24,8 +24,6 @@ from fairmem.trace import Role
 
 __all__ = ["FAMILIES", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
 
-__all__ = ["FAMILIES", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
-
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """`instruct`: JSON contracts for instruction-tuned models; `compact`: line formats for small trained models."""
 
