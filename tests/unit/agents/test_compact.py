@@ -148,6 +148,7 @@ def test_a_cut_reply_keeps_only_its_complete_lines() -> None:
         ("a UPDATE 1\nb DELETE 1", ((0, "UPDATE", 1, None),), ParseOutcome.PARTIAL, 1),
         ("a DELETE 1\na INSERT\na INSERT\nb NOOP", 3, ParseOutcome.PARTIAL, 1),
         ("a UPDATE 3\nb UPDATE", (), ParseOutcome.NO_ITEMS, 2),
+        ("a DELETE 0\nb UPDATE 0", (), ParseOutcome.NO_ITEMS, 2),
         ("c INSERT", ((0, "NOOP", None, None), (1, "NOOP", None, None)), ParseOutcome.NO_ITEMS, 1),
         ("a INSERT 1\nb INSERT", ((1, "INSERT", None, None),), ParseOutcome.PARTIAL, 1),
         ("a DELETE 1 because\nb NOOP twice", (), ParseOutcome.NO_ITEMS, 2),

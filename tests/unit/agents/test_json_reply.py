@@ -1,3 +1,5 @@
+from time import perf_counter
+
 import pytest
 
 from fairmem.agents.json_reply import read_json_items
@@ -73,3 +75,19 @@ def test_deep_nesting_and_huge_numbers_are_harmless() -> None:
         None,
         7,
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"' + '\\"' * 20_000,  # one string of escaped quotes that never ends
+        '{"facts": [' + "{" * 31 + "[]," * 13_000,
+        '```{"a"' * 5_000,
+        '"facts": [' * 4_000,
+        "[{" * 20_000,
+    ],
+)
+def test_a_hostile_reply_of_40_kilobytes_is_read_within_seconds(text: str) -> None:
+    start = perf_counter()
+    read_json_items(text, "facts")
+    assert perf_counter() - start < 2.0  # 0.3 s at most where it was written; quadratic work takes minutes

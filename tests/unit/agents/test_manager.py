@@ -95,6 +95,17 @@ def test_the_union_keeps_the_entries_nearest_to_any_fact() -> None:
     assert [e.id for e in manager.related(bank, FACTS)] == [1, 3]
 
 
+def test_nearness_to_one_fact_is_enough_to_be_kept() -> None:
+    bank = MemoryBank.from_entries(
+        [entry(1, "Ana", "Ana lives in Lodz."), entry(2, "Ana", "Ana has a rosin for violins and lives.")]
+    )
+    facts = [Fact("Ana", "Ana lives in Lodz.", "D3:1"), Fact("Ana", "Violins need rosin.", "D3:1")]
+    # Entry 1 is the first fact word for word (cosine 1) and far from the second; entry 2 is half near to both.
+    manager = Manager("compact", DenseRetriever(VectorArena(HashedEmbedder())), max_related=1, min_score=-1.0)
+    assert [e.id for e in manager.related(bank, facts)] == [1]
+    assert [e.id for e in manager.related(bank, facts[::-1])] == [1]
+
+
 def test_entries_below_the_least_score_are_not_shown() -> None:
     bank = MemoryBank.from_entries([entry(1, "Ana", "Ana lives in Lodz."), entry(2, "Ana", "Violins need rosin.")])
     retriever = DenseRetriever(VectorArena(HashedEmbedder()))
@@ -215,6 +226,13 @@ def test_an_unusable_operation_is_dropped_with_its_reason(item: object, reason: 
     decision = INSTRUCT.parse(operations(good, item), False, CONTEXT, FACTS, RELATED)
     assert decision.ops == (Update(7, "Ana lives in Lodz.", "D3:1"),)
     assert (decision.outcome, decision.dropped) == (ParseOutcome.PARTIAL, (reason,))
+
+
+def test_true_is_not_entry_number_one() -> None:
+    decision = INSTRUCT.parse(
+        operations({"operation": "DELETE", "memory_id": True}), False, CONTEXT, FACTS, [entry(1, "Ana", "Ana sings.")]
+    )
+    assert (decision.ops, decision.outcome) == ((), ParseOutcome.NO_ITEMS)
 
 
 def test_the_same_insert_twice_counts_once() -> None:
