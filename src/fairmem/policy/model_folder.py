@@ -19,6 +19,9 @@ from fairmem.policy.base import Family
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
 
+_LINE = 400
+"""Most characters of a message."""
+
 
 def check_folder(folder: Path) -> None:
     """Raise ModelError unless `folder` has the files of a model; the contents are not read."""
@@ -65,9 +68,9 @@ def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
     torch = import_torch()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with boundary(ModelError, f"{folder}: the tokenizer cannot be loaded"):
+    with _loading(f"{folder}: the tokenizer cannot be loaded"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    with boundary(ModelError, f"{folder}: the model cannot be loaded"), _no_progress_bars():
+    with _loading(f"{folder}: the model cannot be loaded"), _no_progress_bars():
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
         )
@@ -78,6 +81,17 @@ def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
             what = f"{len(names)} {problem.replace('_', ' ')}, first {names[0]}"
             raise ModelError(f"{folder}: the weights do not fit config.json ({what}); they are not of one model")
     return model, tokenizer
+
+
+@contextmanager
+def _loading(what: str) -> Generator[None, None, None]:
+    """A boundary whose message is one line; those of transformers are paragraphs of advice."""
+    try:
+        with boundary(ModelError, what):
+            yield
+    except ModelError as error:
+        line = " ".join(str(error).split())
+        raise ModelError(line if len(line) <= _LINE else f"{line[:_LINE]}...") from error.__cause__
 
 
 @contextmanager

@@ -104,9 +104,7 @@ class OpenAIPolicy:
         Raises:
             ConfigError: the address is not http(s), or a number is out of range.
         """
-        url = httpx.URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ConfigError(f"base_url is {base_url!r}, expected an address such as http://127.0.0.1:8000/v1")
+        url = _address(base_url)
         if not name or concurrency < 1 or timeout <= 0:
             raise ConfigError(
                 f"model {name!r}, concurrency {concurrency}, timeout {timeout}: expected a name and positive numbers"
@@ -222,3 +220,13 @@ class OpenAIPolicy:
             again = failure.kind in (FailureKind.RATE_LIMITED, FailureKind.SERVER_ERROR, FailureKind.TIMEOUT)
             return failure, again, response.headers.get("retry-after")
         return read_completion(response.text, request), False, None
+
+
+def _address(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"base_url is {base_url!r}, expected an address such as http://127.0.0.1:8000/v1")
+    return url
