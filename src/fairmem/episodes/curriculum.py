@@ -1,0 +1,91 @@
+"""Which conversations a training step rolls out, and how long they are: the stages of a recipe.
+
+Village conversations are new in every step, named by (data seed, step, number), so a resumed run sees what an
+undisturbed one would. Conversations from a file are cut to the stage's sessions and visited round robin in an
+order shuffled once per pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairmem.config import Recipe, StageConfig
+from fairmem.data import load
+from fairmem.data.village import generate
+from fairmem.errors import ConfigError
+from fairmem.seeds import python_rng
+from fairmem.types import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One training step: its number over all stages (from 0), its stage, and its place in the stage."""
+
+    step: int
+    stage_index: int
+    stage: StageConfig
+    step_in_stage: int
+
+
+def steps_of(recipe: Recipe) -> list[StepPlan]:
+    """All training steps of a recipe in order."""
+    plans: list[StepPlan] = []
+    for index, stage in enumerate(recipe.stages):
+        for number in range(stage.steps):
+            plans.append(StepPlan(len(plans), index, stage, number))
+    return plans
+
+
+class Conversations:
+    """The conversations of a recipe: training ones by step, validation and test ones as fixed lists.
+
+    Raises:
+        ConfigError: a data source that needs a path has none, or no conversation is left to train on.
+        DataError: the file cannot be read.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._train: Sequence[Conversation] = ()
+        data = recipe.data
+        longest = max(stage.sessions for stage in recipe.stages)
+        if data.source == "village":
+            self.validation = generate(data.seed, "val", data.validation_conversations, longest, data.difficulty)
+            self.test = generate(data.seed, "test", data.test_conversations, longest, data.difficulty)
+            return
+        if not data.path:
+            raise ConfigError(f"data.source is '{data.source}' but data.path is empty; add data.path=FILE")
+        if not data.train:
+            raise ConfigError(
+                f"data.source is '{data.source}' but data.train names no conversation; give its ids, data.train=[...]"
+            )
+        everything = {c.id: c for c in load(data.source, Path(data.path))}
+
+        def chosen(key: str, names: Sequence[str]) -> list[Conversation]:
+            unknown = [name for name in names if name not in everything]
+            if unknown:
+                held = ", ".join(everything)
+                raise ConfigError(f"data.{key} names '{unknown[0]}', not in {data.path}; it holds {held}")
+            return [everything[name] for name in names]
+
+        self._train = chosen("train", data.train)
+        self.validation = chosen("validation", data.validation)
+        self.test = chosen("test", data.test)
+
+    def for_step(self, plan: StepPlan, count: int) -> list[Conversation]:
+        """The `count` conversations of a training step, cut to the stage's sessions."""
+        recipe = self._recipe
+        if recipe.data.source == "village":
+            start = plan.step * 1000
+            return generate(
+                recipe.data.seed + recipe.seed + 1, "train", count, plan.stage.sessions, recipe.data.difficulty, start
+            )
+        out: list[Conversation] = []
+        for number in range(count):
+            visit = plan.step * count + number
+            order = list(range(len(self._train)))
+            python_rng(recipe.seed, "order", visit // len(order)).shuffle(order)
+            out.append(self._train[order[visit % len(order)]].truncated(plan.stage.sessions))
+        return out

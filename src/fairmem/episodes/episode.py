@@ -1,0 +1,218 @@
+"""One branch of an episode: extract all sessions, then let the manager work through them one chunk at a time.
+
+Extraction does not read memory, so a branch asks for all of its extractions before its first manager call (one
+wave; with `history`, one wave per chunk index, because a chunk then sees the replies to earlier ones).
+A call that fails ends the branch: the failed turn is on the trace, later sessions are never rolled out,
+and whoever waits for this branch's memory gets the failure instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairmem.agents import Answerer, Extraction, Extractor, Manager, TurnContext
+from fairmem.data import split_session
+from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine
+from fairmem.memory import MemoryBank, Op, OpContext, OpResult
+from fairmem.policy import Message, Prompt, Reply, SampleRequest
+from fairmem.seeds import derive
+from fairmem.trace import CallFailure, FailureKind, OpRecord, Role, RoleTurn, StopReason
+from fairmem.types import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """The three roles, and how sessions are cut for them."""
+
+    extractor: Extractor
+    manager: Manager
+    answerer: Answerer
+    chunks_per_session: int
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPlan:
+    """Which part of which conversation a branch rolls out, from which memory, with which random stream.
+
+    Attributes:
+        id: Unique in its tree, e.g. `g3`, or `g3/s5/r1` for a rerollout of session 5 from `g3`.
+        first: First session rolled out; `last`: last one (session numbers of the conversation).
+        parent: Branch whose memory at the start of `first` this one starts from; None starts empty.
+        seed: Seed of the branch; every call draws from a stream derived from it.
+        temperature: Sampling temperature of both roles.
+    """
+
+    id: str
+    conversation: Conversation
+    first: int
+    last: int
+    member: int
+    seed: int
+    temperature: float
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchResult:
+    """What a branch did: its turns in order, and its memory after the last session (None if it failed)."""
+
+    plan: BranchPlan
+    start: MemoryBank | None
+    turns: tuple[RoleTurn, ...]
+    bank: MemoryBank | None
+
+
+def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: str = "") -> Routine[BranchResult]:
+    """The routine of one branch, for `run_waves`. `prefix` makes branch ids unique on a shared board."""
+    contexts = [
+        TurnContext.from_chunk(plan.conversation, chunk)
+        for session in plan.conversation.sessions
+        if plan.first <= session.index <= plan.last
+        for chunk in split_session(session, agents.chunks_per_session)
+    ]
+    extracted = yield from _extract(plan, agents, contexts)
+    bank: MemoryBank | CallFailure = MemoryBank.empty()
+    if plan.parent is not None:
+        bank = yield AwaitMemory(prefix + plan.parent, plan.first)
+    if isinstance(bank, CallFailure):
+        return BranchResult(plan, None, tuple(turn for turn, _ in extracted), None)
+    start, turns = bank, list[RoleTurn]()
+    published = plan.first - 1
+    for context, (turn, extraction) in zip(contexts, extracted, strict=True):
+        for session in range(published + 1, context.session + 1):
+            board.publish(prefix + plan.id, session, bank)
+            published = session
+        turns.append(turn)
+        if extraction is None:
+            return _failed(plan, start, turns, turn.failure, board, prefix, context.session)
+        if extraction.facts:
+            managed, bank = yield from _manage(plan, agents, context, extraction, bank)
+            turns.append(managed)
+            if managed.failure is not None:
+                return _failed(plan, start, turns, managed.failure, board, prefix, context.session)
+    return BranchResult(plan, start, tuple(turns), bank)
+
+
+def _failed(
+    plan: BranchPlan,
+    start: MemoryBank,
+    turns: Sequence[RoleTurn],
+    cause: CallFailure | None,
+    board: MemoryBoard,
+    prefix: str,
+    session: int,
+) -> BranchResult:
+    skipped = CallFailure(
+        kind=FailureKind.SKIPPED, message=f"{plan.id} failed before: {cause.message if cause else ''}", attempts=0
+    )
+    for later in range(session + 1, plan.last + 1):
+        board.publish(prefix + plan.id, later, skipped)
+    return BranchResult(plan, start, tuple(turns), None)
+
+
+def _extract(
+    plan: BranchPlan, agents: Agents, contexts: Sequence[TurnContext]
+) -> Routine[list[tuple[RoleTurn, Extraction | None]]]:
+    """Extract every chunk; in one wave, or with history in one wave per chunk index."""
+    done: dict[int, tuple[RoleTurn, Extraction | None]] = {}
+    past: dict[int, Prompt] = {}
+    waves = sorted({context.chunk for context in contexts}) if agents.history else [None]
+    for wave in waves:
+        chosen = [i for i, context in enumerate(contexts) if wave is None or context.chunk == wave]
+        requests: list[SampleRequest] = []
+        for i in chosen:
+            context = contexts[i]
+            prompt = agents.extractor.prompt(context, past.get(context.session, ()))
+            requests.append(_request(plan, "extractor", context, prompt, agents.extractor.max_tokens))
+        replies: list[Reply] = yield Ask("extractor", tuple(requests))
+        for i, request, reply in zip(chosen, requests, replies, strict=True):
+            context = contexts[i]
+            turn = _turn(agents.extractor, context, request, reply)
+            if isinstance(reply, CallFailure):
+                done[i] = (turn, None)
+                continue
+            extraction = agents.extractor.parse(reply.text, reply.stop is StopReason.LENGTH, context)
+            if agents.history:
+                exchange = (request.prompt[-1], Message("assistant", reply.text))
+                past[context.session] = (*past.get(context.session, ()), *exchange)
+            facts = tuple(fact.text for fact in extraction.facts)
+            read = {"parse": extraction.outcome, "dropped": extraction.dropped, "facts": facts}
+            done[i] = (turn.model_copy(update=read), extraction)
+    return [done[i] for i in range(len(contexts))]
+
+
+def _manage(
+    plan: BranchPlan, agents: Agents, context: TurnContext, extraction: Extraction, bank: MemoryBank
+) -> Routine[tuple[RoleTurn, MemoryBank]]:
+    """One manager call, and the memory after its operations."""
+    manager = agents.manager
+    related = manager.related(bank, extraction.facts)
+    prompt = manager.prompt(context, extraction.facts, related)
+    request = _request(plan, "manager", context, prompt, manager.max_tokens)
+    (reply,) = yield Ask("manager", (request,))
+    turn = _turn(manager, context, request, reply)
+    if isinstance(reply, CallFailure):
+        return turn.model_copy(update={"bank_before": bank.hash, "bank_after": bank.hash}), bank
+    decision = manager.parse(reply.text, reply.stop is StopReason.LENGTH, context, extraction.facts, related)
+    after, records = apply_ops(bank, decision.ops, context.op_context())
+    read = {
+        "parse": decision.outcome,
+        "dropped": decision.dropped,
+        "facts": tuple(fact.text for fact in extraction.facts),
+        "ops": records,
+        "bank_before": bank.hash,
+        "bank_after": after.hash,
+    }
+    return turn.model_copy(update=read), after
+
+
+def apply_ops(bank: MemoryBank, ops: Sequence[Op], context: OpContext) -> tuple[MemoryBank, tuple[OpRecord, ...]]:
+    """Apply `ops` in order; returns the memory after the last and a record of what came of each."""
+    records: list[OpRecord] = []
+    for op in ops:
+        bank, result = op.apply(bank, context)
+        records.append(_record(op, result))
+    return bank, tuple(records)
+
+
+def _record(op: Op, result: OpResult) -> OpRecord:
+    return OpRecord(
+        op=op.name,
+        outcome=result.outcome.value,
+        entry=result.entry,
+        speaker=getattr(op, "speaker", None),
+        content=getattr(op, "content", None),
+        source=getattr(op, "source", None),
+    )
+
+
+def _request(plan: BranchPlan, role: Role, context: TurnContext, prompt: Prompt, max_tokens: int) -> SampleRequest:
+    seed = derive(plan.seed, role, context.session, context.chunk)
+    return SampleRequest(prompt, max_tokens, plan.temperature, seed, role)
+
+
+def _turn(role: Extractor | Manager, context: TurnContext, request: SampleRequest, reply: Reply) -> RoleTurn:
+    turn = RoleTurn(
+        id=f"{role.role}-{context.session}.{context.chunk}",
+        role=role.role,
+        session=context.session,
+        chunk=context.chunk,
+        prompt="",
+        prompt_hash=role.prompt_hash,
+        seed=request.seed,
+    )
+    if isinstance(reply, CallFailure):
+        text = "".join(message.content for message in request.prompt)
+        return turn.model_copy(update={"prompt": text, "failure": reply})
+    return turn.model_copy(
+        update={
+            "prompt": reply.prompt_text,
+            "prompt_ids": reply.prompt_ids,
+            "ids": reply.ids,
+            "logprobs": reply.logprobs,
+            "text": reply.text,
+            "stop": reply.stop,
+        }
+    )

@@ -1,0 +1,158 @@
+"""Rolls out comparison groups: plans in, one rewarded episode tree per conversation out.
+
+Everything a step needs from the model happens here in two phases: all branches of all conversations in shared waves,
+then all questions about all memories in one wave. Training and evaluation both go through `EpisodeRunner.run`,
+so a memory is built in the same way whether it is trained on or reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from fairmem.config import RewardConfig
+from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, roll_branch
+from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
+from fairmem.episodes.quiz import QuizJob, Quizzer
+from fairmem.episodes.rerollout import identical_siblings
+from fairmem.memory import MemoryBank
+from fairmem.policy import Policy
+from fairmem.rewards import REWARDS, Outcome, answer_by_session, mean_score
+from fairmem.trace import Branch, EpisodeTree, QuizItem, Role, SessionReward
+from fairmem.types import Conversation, Question
+
+
+@dataclass(frozen=True, slots=True)
+class TreePlan:
+    """The branches to roll out from one conversation.
+
+    `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
+    group is about or None for the global group).
+    """
+
+    conversation: Conversation
+    branches: tuple[BranchPlan, ...]
+    questions: Callable[[int, int | None], tuple[Question, ...]]
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run of plans cost, and the memory each branch ended with (by conversation index and branch id)."""
+
+    waves: WaveStats = field(default_factory=WaveStats)
+    banks: dict[tuple[int, str], MemoryBank] = field(default_factory=dict)
+    quiz_items: int = 0
+    local_groups: int = 0
+    identical_groups: int = 0
+
+
+class EpisodeRunner:
+    """Runs episodes with one set of agents.
+
+    Args:
+        policies: Model per role; extractor and manager usually share one.
+        agents: The roles.
+        quizzer: The frozen answerer with its score.
+        reward: Settings of the reward parts.
+    """
+
+    def __init__(self, policies: Mapping[Role, Policy], agents: Agents, quizzer: Quizzer, reward: RewardConfig) -> None:
+        self.agents = agents
+        self.quizzer = quizzer
+        self.reward = reward
+        self._policies = policies
+        self._count = lru_cache(maxsize=200_000)(policies["extractor"].count_tokens)
+
+    def run(
+        self, plans: Sequence[TreePlan], step: int, policy_version: int, reward: RewardConfig | None = None
+    ) -> tuple[list[EpisodeTree], RunReport]:
+        """Roll out, quiz and reward `plans`; `reward` overrides the runner's settings for this run."""
+        board, report = MemoryBoard(), RunReport()
+        routines = {
+            f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
+            for index, plan in enumerate(plans)
+            for branch in plan.branches
+        }
+        results, report.waves = run_waves(routines, board, self._policies)
+        jobs: dict[tuple[int, str], QuizJob] = {}
+        for index, plan in enumerate(plans):
+            for branch in plan.branches:
+                bank = results[f"{index}/{branch.id}"].bank
+                if bank is not None:
+                    report.banks[index, branch.id] = bank
+                    about = None if branch.parent is None else branch.first
+                    questions = plan.questions(branch.last, about)
+                    jobs[index, branch.id] = QuizJob(plan.conversation, bank, branch.last, questions)
+        asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
+        quizzes = dict(zip(jobs, asked, strict=True))
+        report.quiz_items = sum(len(items) for items in asked)
+        trees = [
+            EpisodeTree(
+                conversation=plan.conversation.id,
+                sessions=max(session.index for session in plan.conversation.sessions),
+                step=step,
+                policy_version=policy_version,
+                seed=plan.seed,
+                branches=tuple(
+                    self._branch(
+                        results[f"{index}/{branch.id}"], quizzes.get((index, branch.id), ()), reward or self.reward
+                    )
+                    for branch in plan.branches
+                ),
+            )
+            for index, plan in enumerate(plans)
+        ]
+        groups = [
+            [tuple(turn.ids for turn in branch.turns) for branch in members]
+            for tree in trees
+            for members in tree.local_groups().values()
+        ]
+        report.local_groups, report.identical_groups = len(groups), identical_siblings(groups)
+        return trees, report
+
+    def dialogue_tokens(self, conversation: Conversation, session: int) -> int:
+        """Tokens of what was said up to and including `session`."""
+        return sum(self._count(t.text) for s in conversation.sessions if s.index <= session for t in s.turns)
+
+    def _branch(self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig) -> Branch:
+        plan, bank = result.plan, result.bank
+        local = plan.parent is not None
+        branch = Branch(
+            id=plan.id,
+            kind="local" if local else "global",
+            member=plan.member,
+            parent=plan.parent,
+            fork_session=plan.first if local else None,
+            start_bank=result.start.hash if result.start is not None else "",
+            turns=result.turns,
+            quiz=quiz,
+        )
+        if bank is None:
+            return branch
+        tokens = bank.tokens(self._count)
+        rolled = [s.index for s in plan.conversation.sessions if plan.first <= s.index <= plan.last]
+        outcome = Outcome(
+            local=local,
+            sessions=(plan.last,) if local else tuple(rolled),
+            quiz=quiz,
+            memory_tokens=tokens,
+            dialogue_tokens=self.dialogue_tokens(plan.conversation, plan.last),
+        )
+        parts = {name: reward(outcome, settings) for name, reward in REWARDS.items()}
+        if local:
+            counts = {plan.last: mean_score(quiz)[1]}
+        else:
+            counts = {s: n for s, (_, n) in answer_by_session(quiz, outcome.sessions).items()}
+        rewards = tuple(
+            SessionReward(
+                session=session,
+                parts={name: values[session] for name, values in parts.items()},
+                questions=counts[session],
+            )
+            for session in outcome.sessions
+        )
+        return branch.model_copy(
+            update={"rewards": rewards, "final_bank": bank.hash, "bank_entries": len(bank), "bank_tokens": tokens}
+        )

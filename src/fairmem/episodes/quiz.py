@@ -1,0 +1,142 @@
+"""Asks the frozen answerer one fixed set of questions per comparison group, all groups in one wave.
+
+Every member of a group is asked the same questions, chosen from integers only. A question whose answerer call
+fails has no score; it is left out of means, never counted as 0. Equal prompts are asked once, and answers of
+a frozen greedy answerer are remembered across steps.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fairmem.agents import Answerer
+from fairmem.episodes.executor import sample_once
+from fairmem.memory import MemoryBank
+from fairmem.policy import Policy, Prompt, Reply, SampleRequest
+from fairmem.seeds import derive, python_rng
+from fairmem.trace import CallFailure, QuizItem, StopReason
+from fairmem.types import Category, Conversation, Question
+
+
+@dataclass(frozen=True, slots=True)
+class QuizJob:
+    """One memory to be asked `questions` after `session`."""
+
+    conversation: Conversation
+    bank: MemoryBank
+    session: int
+    questions: tuple[Question, ...]
+
+
+def choose_questions(
+    conversation: Conversation,
+    session: int,
+    categories: Sequence[Category],
+    seed: int,
+    most: int = 0,
+    about: int | None = None,
+) -> tuple[Question, ...]:
+    """The questions a comparison group is asked after `session`.
+
+    Args:
+        conversation: Source of the questions.
+        session: Questions whose gold answer holds after this session.
+        categories: Categories that count.
+        seed: Names the group; equal seeds give equal subsets.
+        most: Largest number of questions, 0 for all.
+        about: Only questions with evidence in this session.
+    """
+    kept = [q for q in conversation.questions_after(session) if q.category in categories]
+    if about is not None:
+        where = conversation.session_of_turn()
+        kept = [q for q in kept if any(where.get(turn) == about for turn in q.evidence)]
+    if 0 < most < len(kept):
+        picked = python_rng(seed, "questions", session).sample(range(len(kept)), most)
+        kept = [kept[i] for i in sorted(picked)]
+    return tuple(kept)
+
+
+class Quizzer:
+    """Asks the answerer and scores its answers.
+
+    Args:
+        policy: The frozen answerer model.
+        answerer: The role: retrieval, prompt and parser.
+        score: (answer, gold) -> score in [0, 1].
+        temperature: 0 for greedy answers, which are remembered (`remember` of them).
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        answerer: Answerer,
+        score: Callable[[str, str], float],
+        temperature: float = 0.0,
+        remember: int = 50_000,
+    ) -> None:
+        self.policy = policy
+        self.answerer = answerer
+        self._score = score
+        self._temperature = temperature
+        self._remember = remember
+        self._known: OrderedDict[Prompt, Reply] = OrderedDict()
+        self.asked = 0
+        self.reused = 0
+
+    def ask(self, jobs: Sequence[QuizJob], seed: int) -> list[tuple[QuizItem, ...]]:
+        """The scored items of each job, in order."""
+        prompts: list[Prompt] = []
+        shown: list[tuple[int, ...]] = []
+        for job in jobs:
+            for question in job.questions:
+                entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
+                prompts.append(self.answerer.prompt(question.text, entries, job.conversation.speakers))
+                shown.append(tuple(entry.id for entry in entries))
+        replies = iter(zip(self._replies(prompts, seed), shown, strict=True))
+        items: list[tuple[QuizItem, ...]] = []
+        for job in jobs:
+            where = job.conversation.session_of_turn()
+            items.append(tuple(self._item(job, question, where, *next(replies)) for question in job.questions))
+        return items
+
+    def _replies(self, prompts: Sequence[Prompt], seed: int) -> list[Reply]:
+        greedy = self._temperature == 0
+        known: dict[int, Reply] = {}
+        if greedy:
+            known = {i: self._known[prompt] for i, prompt in enumerate(prompts) if prompt in self._known}
+        unknown = [i for i in range(len(prompts)) if i not in known]
+        requests = [
+            SampleRequest(
+                prompts[i], self.answerer.max_tokens, self._temperature, derive(seed, "answer", i), self.answerer.role
+            )
+            for i in unknown
+        ]
+        fresh = dict(zip(unknown, sample_once(self.policy, requests), strict=True))
+        self.asked += len(fresh)
+        self.reused += len(known)
+        if greedy:
+            for i, reply in fresh.items():
+                if not isinstance(reply, CallFailure):  # a failure may pass; it is asked again next time
+                    self._known[prompts[i]] = reply
+            while len(self._known) > self._remember:
+                self._known.popitem(last=False)
+        return [known[i] if i in known else fresh[i] for i in range(len(prompts))]
+
+    def _item(
+        self, job: QuizJob, question: Question, where: dict[str, int], reply: Reply, shown: tuple[int, ...]
+    ) -> QuizItem:
+        sessions = tuple(sorted({where[turn] for turn in question.evidence if turn in where}))
+        item = QuizItem(
+            question=question.id,
+            category=question.category,
+            after_session=job.session,
+            gold=question.answer,
+            shown=shown,
+            sessions=sessions or (job.conversation.sessions[-1].index,),
+        )
+        if isinstance(reply, CallFailure):
+            return item.model_copy(update={"failure": reply})
+        text = self.answerer.parse(reply.text, reply.stop is StopReason.LENGTH).text
+        return item.model_copy(update={"answer": text, "score": self._score(text, question.answer)})

@@ -1,0 +1,69 @@
+"""Chooses what to roll out: the global group of a conversation, and the sessions to re-roll from shared memories.
+
+LoGo-GRPO (Memory-R2, arXiv 2605.21768): besides n whole trajectories, a share of the sessions is rolled out again
+several times from the memory one of the trajectories had there, so that siblings differ in nothing but the
+session itself. Rerollouts are sampled at the training temperature with their own seeds; greedy copies of
+one another, as the published code makes, hold no contrast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairmem.config import RolloutConfig
+from fairmem.episodes.episode import BranchPlan
+from fairmem.seeds import derive, python_rng
+from fairmem.types import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlan:
+    """Rerollouts of `session` from the memory that global rollout `source` had at its start."""
+
+    session: int
+    source: int
+
+
+def choose_local(sessions: int, rollouts: int, fraction: float, seed: int) -> tuple[LocalPlan, ...]:
+    """`round(fraction * sessions)` different sessions, each with a source rollout drawn uniformly; by session.
+
+    The number is fixed (the original flips a coin per session), so that steps cost the same.
+    """
+    rng = python_rng(seed, "local")
+    count = min(sessions, int(fraction * sessions + 0.5))
+    chosen = sorted(rng.sample(range(1, sessions + 1), count))
+    return tuple(LocalPlan(session, rng.randrange(rollouts)) for session in chosen)
+
+
+def plan_branches(conversation: Conversation, rollout: RolloutConfig, seed: int) -> list[BranchPlan]:
+    """The global branches `g0`... of `conversation` and their local rerollouts `gI/sT/rJ`.
+
+    All seeds differ, so siblings differ wherever the policy is not certain.
+    """
+    numbers = [session.index for session in conversation.sessions]
+    plans = [
+        BranchPlan(f"g{i}", conversation, numbers[0], numbers[-1], i, derive(seed, "global", i), rollout.temperature)
+        for i in range(rollout.global_group)
+    ]
+    for local in choose_local(len(numbers), rollout.global_group, rollout.local_fraction, seed):
+        first = numbers[local.session - 1]
+        last = numbers[min(len(numbers), local.session + rollout.local_horizon) - 1]
+        for j in range(rollout.local_group):
+            plans.append(
+                BranchPlan(
+                    id=f"g{local.source}/s{first}/r{j}",
+                    conversation=conversation,
+                    first=first,
+                    last=last,
+                    member=j,
+                    seed=derive(seed, "local", local.source, first, j),
+                    temperature=rollout.temperature,
+                    parent=f"g{local.source}",
+                )
+            )
+    return plans
+
+
+def identical_siblings(groups: list[list[tuple[tuple[int, ...], ...]]]) -> int:
+    """How many groups have only members that sampled the very same tokens (no contrast to learn from)."""
+    return sum(len(members) > 1 and all(member == members[0] for member in members[1:]) for members in groups)

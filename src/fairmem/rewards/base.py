@@ -1,0 +1,74 @@
+"""How a finished branch is rewarded: named parts per session, kept apart on the trace until a credit rule adds them.
+
+To add a part: write a class like `AnswerReward`, register it in `REWARDS`. Parts whose name ends in
+`_penalty` are subtracted, all others are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairmem.config import RewardConfig
+from fairmem.rewards.compression import compression_penalty
+from fairmem.rewards.qa import answer_by_session, mean_score
+from fairmem.trace import QuizItem
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of a branch when it is rewarded.
+
+    Attributes:
+        local: Whether the branch is a rerollout, which has one reward, at its last session.
+        sessions: The sessions that get a reward (for a local branch only its last).
+        quiz: The items its memory was asked.
+        memory_tokens: Size of its memory after the last session.
+        dialogue_tokens: Size of the dialogue up to and including the last session.
+    """
+
+    local: bool
+    sessions: tuple[int, ...]
+    quiz: Sequence[QuizItem]
+    memory_tokens: int
+    dialogue_tokens: int
+
+
+class Reward(Protocol):
+    """One part of the reward."""
+
+    name: str
+
+    def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+        """Session -> value of this part; None where it could not be measured."""
+        ...
+
+
+class AnswerReward:
+    """Mean answer score, by evidence session for global branches, over the whole quiz for local ones."""
+
+    name = "answer"
+
+    def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+        """See the class."""
+        if outcome.local:
+            return {outcome.sessions[-1]: mean_score(outcome.quiz)[0]}
+        return {session: mean for session, (mean, _) in answer_by_session(outcome.quiz, outcome.sessions).items()}
+
+
+class CompressionReward:
+    """The same compression penalty for every session: the final memory is what is charged."""
+
+    name = "compression_penalty"
+
+    def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+        """See the class."""
+        penalty = compression_penalty(
+            outcome.memory_tokens, outcome.dialogue_tokens, settings.compression_tau, settings.compression_lambda
+        )
+        return dict.fromkeys(outcome.sessions, penalty)
+
+
+REWARDS: dict[str, Reward] = {reward.name: reward for reward in (AnswerReward(), CompressionReward())}
+"""Name -> part. All of them are measured on every branch."""
