@@ -60,7 +60,8 @@ class MissingExtraError(FairmemError, ImportError):
     @classmethod
     def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
         """The message for `package`, which `purpose` needs and which `extra` of fairmem installs."""
-        return cls(f"{purpose} needs the package '{package}', which is not installed; run: pip install 'fairmem[{extra}]'")
+        install = f"pip install 'fairmem[{extra}]'"
+        return cls(f"{purpose} needs the package '{package}', which is not installed; run: {install}")
 
 
 @contextmanager
