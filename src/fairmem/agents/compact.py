@@ -38,6 +38,7 @@ _OP_NAMES = {
     "NOOP": "NOOP",
     "NONE": "NOOP",
 }
+_ON_ENTRY = ("UPDATE", "DELETE")
 
 Change = tuple[int, str, int | None, str | None]
 """One line of a decision: fact index from 0, INSERT/UPDATE/DELETE/NOOP, entry position from 1, own wording."""
@@ -96,8 +97,11 @@ def format_extraction(items: Sequence[tuple[int, str]]) -> str:
 
 
 def format_decision(ops: Sequence[tuple[str, str, int | None]]) -> str:
-    """The manager's reply that states `ops`: (fact letter, operation name, entry position from 1 or None) each."""
-    return "\n".join([f"{fact} {op}" if at is None else f"{fact} {op} {at}" for fact, op, at in ops]) or NOTHING
+    """The manager's reply that states `ops`: (fact letter, operation name, entry position from 1 or None) each.
+
+    INSERT and NOOP concern no entry; a position given with them is not written.
+    """
+    return "\n".join([f"{fact} {op} {at}" if op in _ON_ENTRY else f"{fact} {op}" for fact, op, at in ops]) or NOTHING
 
 
 def format_answer(text: str) -> str:
@@ -187,7 +191,7 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -
 def _change(index: int, name: str, rest: str, shown: int) -> Change | str:
     """The change that `name rest` asks for on fact `index`, or the reason why it cannot be used."""
     position = _POSITION.fullmatch(rest)
-    if name in ("UPDATE", "DELETE"):
+    if name in _ON_ENTRY:
         if position is None:
             return f"{name} needs an entry number"
         at, wording = int(position[1]), position[2]

@@ -84,6 +84,7 @@ def test_gold_outputs_are_exactly_as_documented() -> None:
     )
     assert format_extraction([]) == "none"
     assert format_decision([("a", "UPDATE", 1), ("b", "NOOP", None)]) == "a UPDATE 1\nb NOOP"
+    assert format_decision([("a", "NOOP", 2), ("b", "INSERT", None)]) == "a NOOP\nb INSERT"
     assert format_answer("Lodz") == "Lodz"
     assert format_answer("") == "no information"
 
