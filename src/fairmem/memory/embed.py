@@ -121,6 +121,8 @@ class SentenceTransformerEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row per text: float32 `[n, dim]`."""
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
         encoded = self._encoder().encode(
             list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
         )

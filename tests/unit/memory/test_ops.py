@@ -85,10 +85,10 @@ def test_history_grows_oldest_first() -> None:
 
 
 def test_an_update_to_what_another_entry_says_merges_into_that_entry() -> None:
-    before = bank_of("Ana lives in Paris.", "Ana lives in Lodz.")
+    before, _ = bank_of("Ana lives in Paris.").apply(Insert("Ana", "Ana lives in Lodz.", "D1:3"), FIRST)
     bank, result = before.apply(Update(1, "Ana lives in Lodz.", "D2:1"), SECOND)
     assert result == OpResult(OpOutcome.MERGED_DUPLICATE, 2)
-    assert [(e.id, e.sources, e.updated_session) for e in bank.entries] == [(2, ("D1:1", "D2:1"), 2)]
+    assert [(e.id, e.sources, e.updated_session) for e in bank.entries] == [(2, ("D1:3", "D1:1", "D2:1"), 2)]
     gone = bank.get(1)
     assert gone is not None
     assert (gone.deleted_session, gone.deleted_source, gone.content) == (2, "D2:1", "Ana lives in Paris.")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,17 @@ class _Compass:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         known = {"red": [1.0, 0.0], "blue": [-1.0, 0.0]}
         return np.array([known.get(text.split()[0], [0.6, 0.8]) for text in texts], dtype=np.float32)
+
+
+class _Noise:
+    """Vectors without zeros, drawn from the length of the text."""
+
+    dim = 512
+    name = "noise"
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = [np.random.default_rng(len(text)).standard_normal(self.dim) for text in texts]
+        return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32)
 
 
 def _ids(hits: list[Hit]) -> list[int]:
@@ -80,6 +92,14 @@ def test_at_most_k_hits_and_none_below_the_threshold(retriever: Retriever) -> No
 def test_nothing_to_rank_and_nothing_asked(retriever: Retriever) -> None:
     assert retriever.rank((), "Where does Ana live?", 3) == []
     assert [hit.score for hit in retriever.rank(bank_of("one", "two").entries, "", 3)] == [0.0, 0.0]
+
+
+def test_equal_contents_get_the_same_cosine_to_the_last_bit_wherever_they_stand() -> None:
+    # A matrix product gives several values here: it adds up the last rows of an array in another order.
+    entry = bank_of("Ana likes jazz.").entries[0]
+    entries = [replace(entry, id=id) for id in range(1, 52)]
+    scores = DenseRetriever(VectorArena(_Noise())).scores(entries, "Who likes jazz?")
+    assert len(set(scores.tolist())) == 1
 
 
 def test_dense_scores_are_cosines_and_opposite_vectors_fall_below_the_default_threshold() -> None:
