@@ -22,7 +22,7 @@ To add one: subclass the nearest class above, keep it picklable (one message arg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -65,7 +65,7 @@ class MissingExtraError(FairmemError, ImportError):
 
 
 @contextmanager
-def boundary(error: type[FairmemError], what: str) -> Iterator[None]:
+def boundary(error: type[FairmemError], what: str) -> Generator[None, None, None]:
     """Turn whatever escapes user code into `error`, saying `what` was being done.
 
     Errors of fairmem itself pass unchanged, as do KeyboardInterrupt and SystemExit.
