@@ -115,14 +115,7 @@ class HFPolicy:
             ConfigError: an unknown device or type.
         """
         folder = Path(folder)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if dtype == "auto":
-            dtype = "bfloat16" if device.startswith("cuda") else "float32"
-        if dtype not in ("float32", "bfloat16", "float16"):
-            raise ConfigError(f"dtype is {dtype!r}, expected auto, float32, bfloat16 or float16")
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"device is {device!r}, but torch finds no CUDA device here; use cpu or auto")
+        device, dtype = _resolved(device, dtype)
         family = read_family(folder) if folder.is_dir() else "instruct"
         model, tokenizer = load_model(folder, dtype)
         return cls(
@@ -306,3 +299,20 @@ def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
     if found is None:
         raise ModelError(f"{name}: neither generation_config.json nor the tokenizer names an end-of-message token")
     return tuple(int(token) for token in found) if isinstance(found, (list, tuple)) else (int(found),)
+
+
+def _resolved(device: str, dtype: str) -> tuple[str, str]:
+    """Device and type with `auto` decided; ConfigError for those that torch cannot use here."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device is {device!r}, expected auto, cpu, cuda or another device of torch") from error
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but torch finds no CUDA device here; use cpu or auto")
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise ConfigError(f"dtype is {dtype!r}, expected auto, float32, bfloat16 or float16")
+    return device, dtype

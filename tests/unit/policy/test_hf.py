@@ -81,6 +81,26 @@ def test_scores_of_mixed_lengths_equal_recorded_log_probabilities_at_temperature
         assert score == pytest.approx(sample.logprobs, abs=1e-4)
 
 
+def test_a_model_with_learned_positions_sees_padding_as_absent(policy: HFPolicy) -> None:
+    # Rotary positions forgive a shift of a whole row; a table of positions does not.
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(1)
+    sizes: dict[str, Any] = {"n_positions": 40, "n_embd": 32, "n_layer": 1, "n_head": 2, "initializer_range": 0.3}
+    config = GPT2Config(vocab_size=len(policy.tokenizer), bos_token_id=1, eos_token_id=1, **sizes)
+    learned = HFPolicy(GPT2LMHeadModel(config).eval(), policy.tokenizer, family="compact")
+    samples = learned.sample([ask("Ana"), ask(" ".join(WORDS[:5]), seed=2), ask("Bo has", seed=3)])
+    drawn = [s for s in samples if isinstance(s, Sample)]
+    scores = learned.score([s.prompt_ids for s in drawn], [s.ids for s in drawn])
+
+    assert len(drawn) == 3
+    for sample, score in zip(drawn, scores, strict=True):
+        expected = plain_forward(learned, sample.prompt_ids, sample.ids)
+        picked = [expected[step, token].item() for step, token in enumerate(sample.ids)]
+        assert sample.logprobs == pytest.approx(picked, abs=1e-4)
+        assert score == pytest.approx(picked, abs=1e-4)
+
+
 def test_scores_do_not_depend_on_how_they_are_batched(model_folder: Path, policy: HFPolicy) -> None:
     prompts = [[7, 8, 9], [10] * 20, [11]]
     ids = [[12, 13], [14], [15, 16, 17, 18]]
@@ -211,6 +231,8 @@ def test_options_out_of_range_are_refused(model_folder: Path) -> None:
         HFPolicy.from_folder(model_folder, batch=0)
     with pytest.raises(ConfigError, match="dtype is 'float8'"):
         HFPolicy.from_folder(model_folder, dtype="float8")
+    with pytest.raises(ConfigError, match="device is 'gpu'"):
+        HFPolicy.from_folder(model_folder, device="gpu")
 
 
 def test_folders_without_an_end_token_are_refused(tmp_path: Path) -> None:
