@@ -32,6 +32,8 @@ _NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 RESOLVED = "recipe.toml"
 """Name of the resolved recipe in a run's folder."""
+CHECKPOINTS = "checkpoints"
+"""Name of the folder of checkpoints in a run's folder."""
 
 
 class _Section(BaseModel):
@@ -254,6 +256,8 @@ class LogConfig(_Section):
     """Write TensorBoard event files (needs the package `tensorboard`)."""
     wandb: bool = False
     """Send metrics to Weights & Biases (needs the package `wandb`)."""
+    trace_every: _Count = 10
+    """Training steps between two episode traces kept in the run's `trace` folder; 0 keeps none."""
 
 
 class Recipe(_Section):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairmem.config import RESOLVED, Recipe, differences, load_recipe, shipped_recipes
+from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, differences, load_recipe, shipped_recipes
 from fairmem.errors import ConfigError
 from fairmem.runlog import read_metrics
 
@@ -50,7 +50,11 @@ def interrupted(args: argparse.Namespace) -> str:
     steps = read_metrics(folder / "metrics.jsonl")
     if not steps:
         return "nothing was trained yet"
-    return f"{folder} holds the metrics up to step {steps[-1]['step']} and its checkpoints; go on with --resume"
+    kept = f"{folder} holds the metrics up to step {steps[-1]['step']}"
+    checkpoints = sorted(path.name for path in (folder / CHECKPOINTS).glob("step-*"))
+    if not checkpoints:
+        return f"{kept}, but no checkpoint was written yet"
+    return f"{kept} and the checkpoint {checkpoints[-1]}; go on with --resume"
 
 
 def check_resumable(recipe: Recipe, folder: Path) -> None:

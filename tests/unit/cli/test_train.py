@@ -62,5 +62,7 @@ def test_an_interrupted_run_says_up_to_which_step_it_is_kept(recipe: Path, tmp_p
     assert train.interrupted(args) == "nothing was trained yet"
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
-    assert "metrics up to step 2" in train.interrupted(args)
-    assert "--resume" in train.interrupted(args)
+    assert train.interrupted(args).endswith("metrics up to step 2, but no checkpoint was written yet")
+    for step in (1, 2):
+        (tmp_path / "small" / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
+    assert train.interrupted(args).endswith("up to step 2 and the checkpoint step-000002; go on with --resume")
