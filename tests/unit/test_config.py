@@ -177,6 +177,12 @@ def test_a_stage_overrides_only_what_it_names() -> None:
     assert recipe.rollout.global_group == 8
 
 
+def test_a_stage_can_override_with_zero() -> None:
+    recipe = parse_recipe({"stages": [{"compression_lambda": 0.0}]})
+    assert recipe.at(recipe.stages[0]).reward.compression_lambda == 0.0
+    assert recipe.reward.compression_lambda == 0.2
+
+
 def test_a_recipe_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().learner.lr = 1.0  # pyright: ignore[reportAttributeAccessIssue]
