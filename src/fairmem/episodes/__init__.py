@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
 from fairmem.episodes.curriculum import Conversations, StepPlan, steps_of
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.step_metrics import step_metrics, step_timing
 
 __all__ = [
     "Agents",
@@ -27,12 +29,18 @@ __all__ = [
     "TreePlan",
     "WaveStats",
     "apply_ops",
+    "build_agents",
+    "build_runner",
     "choose_local",
     "choose_questions",
+    "evaluation_plan",
     "identical_siblings",
     "plan_branches",
     "roll_branch",
     "run_waves",
     "sample_once",
+    "step_metrics",
+    "step_timing",
     "steps_of",
+    "training_plan",
 ]

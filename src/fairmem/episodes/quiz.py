@@ -1,13 +1,11 @@
 """Asks the frozen answerer one fixed set of questions per comparison group, all groups in one wave.
 
 Every member of a group is asked the same questions, chosen from integers only. A question whose answerer call
-fails has no score; it is left out of means, never counted as 0. Equal prompts are asked once, and answers of
-a frozen greedy answerer are remembered across steps.
+fails has no score; it is left out of means, never counted as 0.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +63,7 @@ class Quizzer:
         policy: The frozen answerer model.
         answerer: The role: retrieval, prompt and parser.
         score: (answer, gold) -> score in [0, 1].
-        temperature: 0 for greedy answers, which are remembered (`remember` of them).
+        temperature: 0 for greedy answers; equal greedy prompts are asked once per call.
     """
 
     def __init__(
@@ -74,16 +72,11 @@ class Quizzer:
         answerer: Answerer,
         score: Callable[[str, str], float],
         temperature: float = 0.0,
-        remember: int = 50_000,
     ) -> None:
         self.policy = policy
         self.answerer = answerer
         self._score = score
         self._temperature = temperature
-        self._remember = remember
-        self._known: OrderedDict[Prompt, Reply] = OrderedDict()
-        self.asked = 0
-        self.reused = 0
 
     def ask(self, jobs: Sequence[QuizJob], seed: int) -> list[tuple[QuizItem, ...]]:
         """The scored items of each job, in order."""
@@ -102,27 +95,12 @@ class Quizzer:
         return items
 
     def _replies(self, prompts: Sequence[Prompt], seed: int) -> list[Reply]:
-        greedy = self._temperature == 0
-        known: dict[int, Reply] = {}
-        if greedy:
-            known = {i: self._known[prompt] for i, prompt in enumerate(prompts) if prompt in self._known}
-        unknown = [i for i in range(len(prompts)) if i not in known]
+        role = self.answerer.role
         requests = [
-            SampleRequest(
-                prompts[i], self.answerer.max_tokens, self._temperature, derive(seed, "answer", i), self.answerer.role
-            )
-            for i in unknown
+            SampleRequest(prompt, self.answerer.max_tokens, self._temperature, derive(seed, "answer", i), role)
+            for i, prompt in enumerate(prompts)
         ]
-        fresh = dict(zip(unknown, sample_once(self.policy, requests), strict=True))
-        self.asked += len(fresh)
-        self.reused += len(known)
-        if greedy:
-            for i, reply in fresh.items():
-                if not isinstance(reply, CallFailure):  # a failure may pass; it is asked again next time
-                    self._known[prompts[i]] = reply
-            while len(self._known) > self._remember:
-                self._known.popitem(last=False)
-        return [known[i] if i in known else fresh[i] for i in range(len(prompts))]
+        return sample_once(self.policy, requests)
 
     def _item(
         self, job: QuizJob, question: Question, where: dict[str, int], reply: Reply, shown: tuple[int, ...]

@@ -1,0 +1,87 @@
+"""Builds from a recipe what runs episodes: the agents, the frozen answerer and the question sets.
+
+Training and evaluation both start here, so they cannot differ in how a memory is built or asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fairmem.agents import Answerer, Extractor, Manager
+from fairmem.config import AgentsConfig, Recipe, RolloutConfig
+from fairmem.episodes.episode import Agents, BranchPlan
+from fairmem.episodes.group import EpisodeRunner, TreePlan
+from fairmem.episodes.quiz import Quizzer, choose_questions
+from fairmem.episodes.rerollout import plan_branches
+from fairmem.errors import ConfigError
+from fairmem.memory import build_embedder, build_retriever
+from fairmem.metrics import F1_VARIANTS
+from fairmem.policy import Family, Policy
+from fairmem.seeds import derive
+from fairmem.trace import Role
+from fairmem.types import Category, Conversation, Question
+
+
+def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) -> Agents:
+    """The three roles for models that understand these prompt families.
+
+    Raises:
+        ConfigError: an unknown retriever or embedder, or history with compact prompts, which have no place for it.
+    """
+    if config.history and family == "compact":
+        raise ConfigError("agents.history is on, but the model reads compact prompts, which show one chunk only")
+    retriever = build_retriever(config.retriever, build_embedder(config.embedder))
+    return Agents(
+        Extractor(family, config.extractor_max_tokens),
+        Manager(
+            family,
+            retriever,
+            config.related_per_fact,
+            config.related_max,
+            config.related_min_score,
+            config.manager_max_tokens,
+        ),
+        Answerer(answerer_family, retriever, config.shown_per_speaker, max_tokens=config.answerer_max_tokens),
+        config.chunks_per_session,
+        config.history,
+    )
+
+
+def build_runner(recipe: Recipe, policies: Mapping[Role, Policy]) -> EpisodeRunner:
+    """The runner of a recipe's episodes; `policies` gives the model of each role.
+
+    Raises:
+        ConfigError: as for `build_agents`, or an unknown F1 variant.
+    """
+    if recipe.reward.f1 not in F1_VARIANTS:
+        raise ConfigError(f"reward.f1 is '{recipe.reward.f1}', expected one of {', '.join(sorted(F1_VARIANTS))}")
+    agents = build_agents(recipe.agents, policies["extractor"].family, policies["answerer"].family)
+    quizzer = Quizzer(policies["answerer"], agents.answerer, F1_VARIANTS[recipe.reward.f1])
+    return EpisodeRunner(policies, agents, quizzer, recipe.reward)
+
+
+def training_plan(
+    conversation: Conversation, rollout: RolloutConfig, categories: Sequence[Category], seed: int
+) -> TreePlan:
+    """The global group of `conversation` and its local rerollouts, every group with its own fixed question set."""
+
+    def questions(after: int, about: int | None) -> tuple[Question, ...]:
+        scope = about if rollout.questions == "session" else None
+        return choose_questions(
+            conversation, after, categories, derive(seed, "questions"), rollout.max_questions, scope
+        )
+
+    return TreePlan(conversation, tuple(plan_branches(conversation, rollout, seed)), questions, seed)
+
+
+def evaluation_plan(
+    conversation: Conversation, temperature: float, categories: Sequence[Category], seed: int, most_questions: int = 0
+) -> TreePlan:
+    """One rollout of the whole of `conversation`, asked all questions that hold at its end."""
+    numbers = [session.index for session in conversation.sessions]
+    branch = BranchPlan("g0", conversation, numbers[0], numbers[-1], 0, derive(seed, "evaluation"), temperature)
+
+    def questions(after: int, about: int | None) -> tuple[Question, ...]:
+        return choose_questions(conversation, after, categories, derive(seed, "questions"), most_questions)
+
+    return TreePlan(conversation, (branch,), questions, seed)

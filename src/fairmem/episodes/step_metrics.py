@@ -1,0 +1,83 @@
+"""The numbers of one training step: what the seed decides (`step_metrics`) and what the clock says (`step_timing`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from fairmem.credit import Credit
+from fairmem.episodes.group import RunReport
+from fairmem.trace import Branch, EpisodeTree, ParseOutcome
+
+Number = float | int | None
+_PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
+_LEARNED = ("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean", "approx_kl", "sampler_gap", "rows")
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _scores(branches: Sequence[Branch]) -> list[float]:
+    return [item.score for branch in branches for item in branch.quiz if item.score is not None]
+
+
+def step_metrics(
+    trees: Sequence[EpisodeTree], credits: Sequence[Credit], report: RunReport, learned: Mapping[str, float]
+) -> dict[str, Number]:
+    """Metrics of one step over all its trees.
+
+    `f1` and `reward_local` are mean answer scores of the global and of the local memories; `bank_*` are means
+    over the global branches; `parse_ok` is the share of replies in the expected form; `*_dropped` counts
+    groups without contrast; `identical_groups` counts local groups whose members sampled the same tokens.
+    """
+    whole = [b for tree in trees for b in tree.branches if b.kind == "global" and not b.failed]
+    local = [b for tree in trees for b in tree.branches if b.kind == "local" and not b.failed]
+    turns = [turn for tree in trees for branch in tree.branches for turn in branch.turns]
+    parsed = [turn.parse in _PARSED for turn in turns if turn.parse is not None]
+    ops = Counter(op.op for branch in whole for turn in branch.turns for op in turn.ops)
+    counts = [credit.diagnostics for credit in credits]
+    penalties = [r.parts["compression_penalty"] for b in whole for r in b.rewards[-1:]]
+    metrics: dict[str, Number] = {
+        "f1": _mean(_scores(whole)),
+        "reward_local": _mean(_scores(local)),
+        "compression_penalty": _mean([p for p in penalties if p is not None]),
+        "bank_entries": _mean([b.bank_entries for b in whole]),
+        "bank_tokens": _mean([b.bank_tokens for b in whole]),
+        "parse_ok": _mean([float(ok) for ok in parsed]),
+        "failed_branches": sum(d.failed_branches for d in counts),
+        "global_groups": sum(d.global_groups.formed for d in counts),
+        "global_dropped": sum(d.global_groups.formed - d.global_groups.kept for d in counts),
+        "local_groups": sum(d.local_groups.formed for d in counts),
+        "local_dropped": sum(d.local_groups.formed - d.local_groups.kept for d in counts),
+        "identical_groups": report.identical_groups,
+        "waves": report.waves.waves,
+        "calls": report.waves.calls,
+        "questions": report.quiz_items,
+    }
+    metrics |= {
+        f"ops_{name.lower()}": ops[name] / len(whole) if whole else None
+        for name in ("INSERT", "UPDATE", "DELETE", "NOOP")
+    }
+    metrics |= {name: learned[name] for name in _LEARNED if name in learned}
+    return metrics
+
+
+def step_timing(
+    started: float, rolled: float, learned: Mapping[str, float], report: RunReport, generated: int, finished: float
+) -> dict[str, Number]:
+    """Seconds of the step's parts and generation speed.
+
+    `tokens_per_second` counts tokens the trained model sampled, over the whole rollout phase (agents, memory and
+    answers included); `engine_tokens_per_second` over the time inside its waves alone.
+    """
+    rollout = rolled - started
+    return {
+        "seconds": finished - started,
+        "rollout_seconds": rollout,
+        "learn_seconds": learned["seconds"],
+        "generated_tokens": generated,
+        "tokens_per_second": generated / rollout,
+        "engine_tokens_per_second": generated / report.waves.seconds if report.waves.seconds else None,
+        "learner_tokens_per_second": learned.get("tokens_per_second"),
+    }

@@ -1,0 +1,209 @@
+"""Writes demonstrations of the three roles from village conversations, imperfect on purpose.
+
+The extractor misses facts (some kinds far more often than others) and sometimes notes hearsay; the manager keeps
+stale entries, inserts duplicates and forgets to delete. A model that imitates them has the form right and the
+judgement wrong, which is what reinforcement learning is there to mend. The answerer's demonstrations are right:
+the answer that follows from the entries shown, `no information` where they do not tell.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fairmem.agents.compact import (
+    fact_letter,
+    format_answer,
+    format_decision,
+    format_extraction,
+    render_compact_answer,
+    render_compact_extract,
+    render_compact_manage,
+)
+from fairmem.data.village import UNKNOWN, World, answer, decide, read
+from fairmem.trace import Role
+from fairmem.types import Session, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Imperfection:
+    """How often a demonstrator errs, as probabilities.
+
+    Attributes:
+        miss: Extractor leaves a fact out, by kind; `default_miss` for kinds not listed.
+        hearsay: Extractor notes something about a person outside the conversation.
+        stale: Manager inserts beside the old entry instead of updating it.
+        duplicate: Manager inserts what memory already says.
+        keep_gone: Manager leaves an entry that was taken back.
+    """
+
+    miss: dict[str, float] = field(
+        default_factory=lambda: {"food": 0.75, "sport": 0.75, "item": 0.7, "genre": 0.7, "colour": 0.6, "trip": 0.6}
+    )
+    default_miss: float = 0.2
+    hearsay: float = 0.3
+    stale: float = 0.5
+    duplicate: float = 0.5
+    keep_gone: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A prompt with the replies to imitate. `prefix` is shared by all `branches` of (rest of prompt, reply)."""
+
+    role: Role
+    prefix: str
+    branches: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Entry:
+    sentence: str
+    created: datetime
+    updated: datetime
+
+
+class Demonstrator:
+    """Walks through one conversation as an imperfect extractor and manager would, and quizzes the memory."""
+
+    def __init__(self, world: World, rng: random.Random, imperfection: Imperfection) -> None:
+        """Draws only from `rng`."""
+        self._world = world
+        self._rng = rng
+        self._bad = imperfection
+        self._memory: list[_Entry] = []
+        self._perfect: list[_Entry] = []
+        self._gold: dict[str, list[str]] = {}
+        for delta in world.conversation.deltas:
+            self._gold.setdefault(delta.turn, []).append(delta.content)
+        self._hearsay = dict(world.hearsay)
+
+    def run(self, questions: int) -> Iterator[Demonstration]:
+        """The demonstrations in order of time; about half of the sessions end with `questions` questions."""
+        for session in self._world.conversation.sessions:
+            for turns in self._chunks(session):
+                facts = self._extract(turns)
+                yield Demonstration(
+                    "extractor",
+                    render_compact_extract(session.time, turns),
+                    (("", format_extraction(facts)),),
+                )
+                for turn in turns:
+                    for sentence in self._gold.get(turn.id, ()):
+                        self._apply(self._perfect, sentence, session.time)
+                if facts:
+                    yield self._manage([sentence for _, sentence in facts], session.time)
+            if self._rng.random() < 0.5:
+                quiz = self._quiz(questions)
+                if quiz is not None:
+                    yield quiz
+
+    def _chunks(self, session: Session) -> Iterator[tuple[Turn, ...]]:
+        turns = session.turns
+        start = 0
+        while start < len(turns):
+            size = self._rng.choice((2, 3, 4, 4, 4, 5))
+            yield turns[start : start + size]
+            start += size
+
+    def _extract(self, turns: tuple[Turn, ...]) -> list[tuple[int, str]]:
+        facts: list[tuple[int, str]] = []
+        for number, turn in enumerate(turns, 1):
+            for sentence in self._gold.get(turn.id, ()):
+                statement = read(sentence)
+                kind = statement.kind if statement else ""
+                if self._rng.random() >= self._bad.miss.get(kind, self._bad.default_miss):
+                    facts.append((number, sentence))
+            if turn.id in self._hearsay and self._rng.random() < self._bad.hearsay:
+                facts.append((number, self._hearsay[turn.id]))
+        return facts
+
+    def _shown(self, facts: list[str]) -> list[_Entry]:
+        """What retrieval may bring: mostly what concerns the facts, and some more of the same speakers."""
+        speakers = {s.speaker for f in facts if (s := read(f)) is not None}
+        kinds = {(s.speaker, s.kind) for f in facts if (s := read(f)) is not None}
+        shown: list[_Entry] = []
+        extra = self._rng.choice((0.2, 0.5, 0.9))
+        for entry in self._memory:
+            s = read(entry.sentence)
+            if s is None or s.speaker not in speakers:
+                continue
+            close = (s.speaker, s.kind) in kinds or s.kind in ("plan", "trip")
+            if self._rng.random() < (0.97 if close else extra):
+                shown.append(entry)
+        return shown[-14:]
+
+    def _manage(self, facts: list[str], time: datetime) -> Demonstration:
+        rng, bad = self._rng, self._bad
+        shown = self._shown(facts)
+        sentences = [entry.sentence for entry in shown]
+        prompt = render_compact_manage(time, sentences, facts)
+        touched: set[int] = set()
+        ops: list[tuple[str, str, int | None]] = []
+        for index, fact in enumerate(facts):
+            decision = decide(fact, sentences)
+            op, at = decision.op, decision.position
+            if (op == "UPDATE" and (at in touched or rng.random() < bad.stale)) or (
+                op == "NOOP" and at is not None and rng.random() < bad.duplicate
+            ):
+                op, at = "INSERT", None
+            elif op == "DELETE" and (at in touched or rng.random() < bad.keep_gone):
+                op, at = "NOOP", None
+            if op == "NOOP":
+                at = None
+            if at is not None:
+                touched.add(at)
+            ops.append((fact_letter(index), op, None if at is None else at + 1))
+            if op == "INSERT":
+                self._insert(self._memory, fact, time)
+            elif op == "UPDATE" and at is not None:
+                shown[at].sentence, shown[at].updated = fact, time
+            elif op == "DELETE" and at is not None:
+                self._memory.remove(shown[at])
+        self._memory.sort(key=lambda entry: entry.updated)
+        return Demonstration("manager", prompt, (("", format_decision(ops)),))
+
+    @staticmethod
+    def _insert(memory: list[_Entry], sentence: str, time: datetime) -> None:
+        if all(entry.sentence != sentence for entry in memory):  # the bank merges exact duplicates
+            memory.append(_Entry(sentence, time, time))
+
+    def _apply(self, memory: list[_Entry], sentence: str, time: datetime) -> None:
+        decision = decide(sentence, [entry.sentence for entry in memory])
+        if decision.op == "INSERT":
+            self._insert(memory, sentence, time)
+        elif decision.position is not None and decision.op != "NOOP":
+            entry = memory.pop(decision.position)
+            if decision.op == "UPDATE":
+                memory.append(_Entry(sentence, entry.created, time))
+
+    def _quiz(self, questions: int) -> Demonstration | None:
+        rng = self._rng
+        memory = self._perfect if rng.random() < 0.6 else self._memory
+        shown: list[_Entry] = []
+        for speaker in self._world.conversation.speakers:
+            mine = [e for e in memory if e.sentence.startswith(speaker)]
+            chosen = set(rng.sample(range(len(mine)), min(len(mine), rng.choice((2, 4, 5, 6, 6, 6, 8)))))
+            shown += [e for i, e in enumerate(mine) if i in chosen]
+        if not shown:
+            return None
+        shown.sort(key=lambda entry: entry.updated)
+        state = [(entry.sentence, entry.updated) for entry in shown]
+        entries = [(entry.created, entry.updated, entry.sentence) for entry in shown]
+        asked = list(self._world.conversation.questions)
+        rng.shuffle(asked)
+        prefix, branches, unknown = "", [], 0
+        for question in asked[:40]:
+            reply = answer(self._world.specs[question.id], state)
+            if reply == UNKNOWN:
+                unknown += 1
+                if unknown > max(1, questions // 4):
+                    continue
+            text = render_compact_answer(entries, question.text)
+            prefix, mark, rest = text.partition("<question>")
+            branches.append((mark + rest, format_answer(reply)))
+            if len(branches) == questions:
+                break
+        return Demonstration("answerer", prefix, tuple(branches)) if branches else None
