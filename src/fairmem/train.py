@@ -144,7 +144,6 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
         training_plan(c, recipe.rollout, recipe.eval.categories, derive(recipe.seed, "step", plan.step, index))
         for index, c in enumerate(talks)
     ]
-    generated = bench.policy.stats.generated_tokens
     trees, report = bench.runner.run(plans, plan.step, plan.step, recipe.reward)
     rolled = time.perf_counter()
     log.status("learning")
@@ -155,8 +154,7 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
     metrics |= step_metrics(trees, credits, report, learned)
     if recipe.eval.every and (plan.step + 1) % recipe.eval.every == 0 and bench.conversations.validation:
         metrics["val_f1"] = _validate(bench, log)
-    tokens = bench.policy.stats.generated_tokens - generated
-    timing = step_timing(started, rolled, learned, report, tokens, time.perf_counter())
+    timing = step_timing(started, rolled, learned, report, time.perf_counter())
     log.log(plan.step + 1, metrics, timing)
     _trace(bench, plan, trees, report)
 

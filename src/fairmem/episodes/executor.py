@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from fairmem.memory import MemoryBank
 from fairmem.policy import Policy, Reply, SampleRequest
@@ -56,14 +56,45 @@ class MemoryBoard:
         return self._known.get((want.branch, want.session))
 
 
+class Wave(NamedTuple):
+    """One batch: calls in it, tokens sampled, seconds it took."""
+
+    calls: int
+    tokens: int
+    seconds: float
+
+
 @dataclass(slots=True)
 class WaveStats:
-    """What a run of waves cost. `waves` is the number of sequential generate calls per policy involved."""
+    """What a run of waves cost; a wave is one sequential `sample` call of one policy."""
 
-    waves: int = 0
-    calls: int = 0
-    seconds: float = 0.0
-    calls_per_wave: list[int] = field(default_factory=list)
+    each: list[Wave] = field(default_factory=list)
+
+    @property
+    def waves(self) -> int:
+        """Sequential sample calls."""
+        return len(self.each)
+
+    @property
+    def calls(self) -> int:
+        """Model calls in all waves."""
+        return sum(wave.calls for wave in self.each)
+
+    @property
+    def tokens(self) -> int:
+        """Sampled tokens, where the policy tells them."""
+        return sum(wave.tokens for wave in self.each)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds inside the policies."""
+        return sum(wave.seconds for wave in self.each)
+
+    @property
+    def peak(self) -> float | None:
+        """Tokens per second of the fullest wave: what the engine does when its batch is full; None without tokens."""
+        fullest = max(self.each, key=lambda wave: wave.calls, default=None)
+        return fullest.tokens / fullest.seconds if fullest is not None and fullest.tokens and fullest.seconds else None
 
 
 def run_waves(
@@ -123,16 +154,15 @@ def _sample(asks: Mapping[str, Ask], policies: Mapping[Role, Policy], stats: Wav
         batch = by_policy.setdefault(id(policy), (policy, []))[1]
         batch.extend((key, request) for request in ask.requests)
     replies: dict[str, list[Reply]] = {key: [] for key in asks}
-    started = time.perf_counter()
     for policy, batch in by_policy.values():
         if not batch:
             continue
+        started = time.perf_counter()
+        tokens = 0
         for (key, _), reply in zip(batch, policy.sample([request for _, request in batch]), strict=True):
             replies[key].append(reply)
-        stats.waves += 1
-        stats.calls += len(batch)
-        stats.calls_per_wave.append(len(batch))
-    stats.seconds += time.perf_counter() - started
+            tokens += 0 if isinstance(reply, CallFailure) else len(reply.ids)
+        stats.each.append(Wave(len(batch), tokens, time.perf_counter() - started))
     return replies
 
 

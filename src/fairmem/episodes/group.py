@@ -7,6 +7,7 @@ so a memory is built in the same way whether it is trained on or reported.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -43,6 +44,8 @@ class RunReport:
 
     waves: WaveStats = field(default_factory=WaveStats)
     banks: dict[tuple[int, str], MemoryBank] = field(default_factory=dict)
+    wave_seconds: float = 0.0
+    quiz_seconds: float = 0.0
     quiz_items: int = 0
     local_groups: int = 0
     identical_groups: int = 0
@@ -70,12 +73,14 @@ class EpisodeRunner:
     ) -> tuple[list[EpisodeTree], RunReport]:
         """Roll out, quiz and reward `plans`; `reward` overrides the runner's settings for this run."""
         board, report = MemoryBoard(), RunReport()
+        started = time.perf_counter()
         routines = {
             f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
             for index, plan in enumerate(plans)
             for branch in plan.branches
         }
         results, report.waves = run_waves(routines, board, self._policies)
+        report.wave_seconds = time.perf_counter() - started
         jobs: dict[tuple[int, str], QuizJob] = {}
         for index, plan in enumerate(plans):
             for branch in plan.branches:
@@ -86,6 +91,7 @@ class EpisodeRunner:
                     questions = plan.questions(branch.last, about)
                     jobs[index, branch.id] = QuizJob(plan.conversation, bank, branch.last, questions)
         asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
+        report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
         quizzes = dict(zip(jobs, asked, strict=True))
         report.quiz_items = sum(len(items) for items in asked)
         trees = [

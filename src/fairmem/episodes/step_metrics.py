@@ -64,20 +64,24 @@ def step_metrics(
 
 
 def step_timing(
-    started: float, rolled: float, learned: Mapping[str, float], report: RunReport, generated: int, finished: float
+    started: float, rolled: float, learned: Mapping[str, float], report: RunReport, finished: float
 ) -> dict[str, Number]:
     """Seconds of the step's parts and generation speed.
 
-    `tokens_per_second` counts tokens the trained model sampled, over the whole rollout phase (agents, memory and
-    answers included); `engine_tokens_per_second` over the time inside its waves alone.
+    `tokens_per_second` counts tokens the trained model sampled over the seconds of the waves, memory and prompts
+    between them included; `rollout_efficiency` is that as a fraction of the speed of the fullest wave;
+    `quiz_seconds` is what the frozen answerer took.
     """
-    rollout = rolled - started
+    waves = report.waves
+    effective = waves.tokens / report.wave_seconds if report.wave_seconds else None
     return {
         "seconds": finished - started,
-        "rollout_seconds": rollout,
+        "rollout_seconds": rolled - started,
+        "wave_seconds": report.wave_seconds,
+        "quiz_seconds": report.quiz_seconds,
         "learn_seconds": learned["seconds"],
-        "generated_tokens": generated,
-        "tokens_per_second": generated / rollout,
-        "engine_tokens_per_second": generated / report.waves.seconds if report.waves.seconds else None,
+        "generated_tokens": waves.tokens,
+        "tokens_per_second": effective,
+        "rollout_efficiency": effective / waves.peak if effective is not None and waves.peak else None,
         "learner_tokens_per_second": learned.get("tokens_per_second"),
     }
