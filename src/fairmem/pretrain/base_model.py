@@ -92,7 +92,6 @@ def make_model(seed: int, vocabulary: int, width: int, layers: int, pad: int, eo
         pad_token_id=pad,
         eos_token_id=eos,
         bos_token_id=None,
-        attn_implementation="sdpa",
     )
     model = Qwen3ForCausalLM(config)
     model.generation_config.pad_token_id = pad
