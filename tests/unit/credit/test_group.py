@@ -38,10 +38,10 @@ def test_a_missing_reward_is_left_out_and_is_not_a_zero() -> None:
 
 
 @pytest.mark.parametrize("scale", ["std", "mean", "loo"])
-@pytest.mark.parametrize("reward", [0.0, 0.1, 0.7, 1 / 3])
+@pytest.mark.parametrize("reward", [0.0, 0.1, 0.7, 1 / 3])  # fsum([0.1] * 3) / 3 is not 0.1
 def test_two_identical_banks_earn_zero_credit_and_the_group_is_dropped(scale: Scale, reward: float) -> None:
-    group = group_centred([reward] * 7, scale, floor=0.0)
-    assert group.advantages.tolist() == [0.0] * 7
+    group = group_centred([reward] * 3, scale, floor=0.0)
+    assert group.advantages.tolist() == [0.0] * 3
     assert not group.kept.any()
     assert group.outcome is GroupOutcome.ZERO_VARIANCE
 

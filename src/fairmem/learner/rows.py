@@ -1,0 +1,150 @@
+"""What the learner consumes: one row per sampled role turn, with its credit. No torch here.
+
+A row is self-contained: the token ids that were sampled are the ids that are trained (text is never
+tokenised again), and the log-probabilities are those recorded at sampling. `check_rows` holds the
+invariants of a step's rows before any weight is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fairmem.credit import Credit
+from fairmem.errors import CreditError
+from fairmem.trace import EpisodeTree, Role
+
+_LOGPROB_SLACK = 1e-4
+"""nats; log-probabilities computed in bfloat16 may exceed 0 by rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One role turn to learn from.
+
+    Attributes:
+        prompt_ids: Token ids the model saw; never trained.
+        ids: Token ids it sampled, the end-of-message token included when sampled; all are trained.
+        logprobs: log p of each sampled id in nats, at sampling time and temperature; may be empty when
+            the learner recomputes them.
+        advantage: What the turn earned beyond its comparison group.
+        weight: Weight of the row in the loss, above 0.
+        group: Id of the comparison group.
+        kind: Whether whole rollouts or rerollouts of one session were compared.
+        rollout: Id of the branch.
+        policy_version: Version of the weights that sampled it.
+    """
+
+    prompt_ids: tuple[int, ...]
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    advantage: float
+    weight: float
+    group: str
+    kind: Literal["global", "local"]
+    role: Role
+    conversation: str
+    rollout: str
+    session: int
+    chunk: int
+    policy_version: int
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and sampled tokens together."""
+        return len(self.prompt_ids) + len(self.ids)
+
+
+def rows_of(tree: EpisodeTree, credit: Credit) -> list[Row]:
+    """The turns of `tree` that have credit, as rows, in the order of the tree."""
+    rows: list[Row] = []
+    for branch in tree.branches:
+        for turn in branch.turns:
+            earned = credit.turns.get((branch.id, turn.id))
+            if earned is None:
+                continue
+            rows.append(
+                Row(
+                    prompt_ids=turn.prompt_ids,
+                    ids=turn.ids,
+                    logprobs=turn.logprobs,
+                    advantage=earned.advantage,
+                    weight=earned.weight,
+                    group=credit.groups[branch.id, turn.id],
+                    kind=branch.kind,
+                    role=turn.role,
+                    conversation=tree.conversation,
+                    rollout=branch.id,
+                    session=turn.session,
+                    chunk=turn.chunk,
+                    policy_version=tree.policy_version,
+                )
+            )
+    return rows
+
+
+def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
+    """Hold the invariants of one step's rows.
+
+    Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
+    finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one kind and
+    one conversation, and gives one rollout one advantage. All rows come from one policy version.
+
+    Args:
+        rows: All rows of one learner step.
+        logprobs: Whether recorded log-probabilities are needed (not when the learner recomputes them).
+
+    Raises:
+        CreditError: names the first row, or group, that breaks an invariant.
+    """
+    for index, row in enumerate(rows):
+        problem = _row_problem(row, logprobs)
+        if problem:
+            where = f"{row.conversation}/{row.rollout}, session {row.session}, chunk {row.chunk}, {row.role}"
+            raise CreditError(f"row {index} ({where}): {problem}")
+    for group, members in _grouped(rows).items():
+        problem = _group_problem(members)
+        if problem:
+            raise CreditError(f"group {group!r}: {problem}")
+    versions = sorted({row.policy_version for row in rows})
+    if len(versions) > 1:
+        raise CreditError(f"rows of several policy versions in one step: {versions}; learn from one step's rollouts")
+
+
+def _row_problem(row: Row, logprobs: bool) -> str | None:
+    if not row.prompt_ids:
+        return "no prompt tokens"
+    if not row.ids:
+        return "no sampled tokens; train with a policy that records token ids"
+    if min(min(row.prompt_ids), min(row.ids)) < 0:
+        return "a negative token id"
+    if (logprobs or row.logprobs) and len(row.logprobs) != len(row.ids):
+        return f"{len(row.logprobs)} log-probabilities for {len(row.ids)} sampled tokens"
+    if not all(math.isfinite(p) and p <= _LOGPROB_SLACK for p in row.logprobs):
+        return "a log-probability that is not finite or above 0"
+    if not math.isfinite(row.advantage):
+        return f"advantage {row.advantage} is not finite"
+    if not (math.isfinite(row.weight) and row.weight > 0):
+        return f"weight {row.weight} is not finite and above 0"
+    return None
+
+
+def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return groups
+
+
+def _group_problem(members: Sequence[Row]) -> str | None:
+    if len({(row.kind, row.conversation) for row in members}) > 1:
+        return "rows of several kinds or conversations"
+    advantage_of: dict[str, float] = {}
+    for row in members:
+        if advantage_of.setdefault(row.rollout, row.advantage) != row.advantage:
+            return f"rollout {row.rollout!r} has several advantages"
+    if len(advantage_of) < 2:
+        return f"only one rollout, {members[0].rollout!r}; a comparison needs two"
+    return None

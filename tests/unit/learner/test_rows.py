@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from fairmem.credit import CreditConfig, assign
+from fairmem.errors import CreditError
+from fairmem.learner import check_rows, rows_of
+from fairmem.trace import Branch, EpisodeTree, RoleTurn, SessionReward
+from tests.unit.learner.conftest import MakeRow
+
+
+def test_rows_carry_the_sampled_tokens_and_the_credit_of_their_turn() -> None:
+    def branch(index: int, reward: float) -> Branch:
+        turn = RoleTurn(
+            id="t", role="extractor", session=1, chunk=2, prompt="", prompt_hash="",
+            prompt_ids=(5, 6), ids=(7, index), logprobs=(-0.5, -0.25),
+        )  # fmt: skip
+        answers = turn.model_copy(update={"id": "a", "role": "answerer"})
+        rewards = (SessionReward(session=1, parts={"answer": reward}),)
+        return Branch(id=f"b{index}", kind="global", member=index, turns=(turn, answers), rewards=rewards)
+
+    tree = EpisodeTree(
+        conversation="c", sessions=1, step=0, policy_version=9, seed=0, branches=(branch(0, 0.0), branch(1, 1.0))
+    )
+    rows = rows_of(tree, assign(tree, "grpo", CreditConfig(scale="mean")))
+    assert [(r.rollout, r.prompt_ids, r.ids, r.logprobs, r.advantage, r.weight) for r in rows] == [
+        ("b0", (5, 6), (7, 0), (-0.5, -0.25), -0.5, 1.0),
+        ("b1", (5, 6), (7, 1), (-0.5, -0.25), 0.5, 1.0),
+    ]
+    assert {(r.group, r.kind, r.role, r.session, r.chunk, r.policy_version) for r in rows} == {
+        ("c/global/1", "global", "extractor", 1, 2, 9)
+    }
+    assert rows[0].tokens == 4
+    check_rows(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": ()}, "no prompt tokens"),
+        ({"ids": ()}, "no sampled tokens"),
+        ({"ids": (3, -1)}, "negative token id"),
+        ({"logprobs": (-1.0,)}, "1 log-probabilities for 2 sampled tokens"),
+        ({"logprobs": (-1.0, math.nan)}, "log-probability that is not finite"),
+        ({"logprobs": (-1.0, 0.5)}, "above 0"),
+        ({"advantage": math.nan}, "advantage nan is not finite"),
+        ({"weight": 0.0}, "weight 0.0"),
+        ({"weight": math.inf}, "weight inf"),
+    ],
+)
+def test_a_broken_row_is_refused_by_number_and_place(row: MakeRow, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(CreditError, match=rf"row 1 \(c/b1, session 1, chunk 0, manager\): .*{message}"):
+        check_rows([row(), row(rollout="b1", **change)])
+
+
+def test_a_group_of_one_rollout_is_refused_even_when_it_has_many_turns(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match="group 'g': only one rollout, 'b0'"):
+        check_rows([row(chunk=0), row(chunk=1)])
+
+
+def test_one_rollout_has_one_advantage_in_its_group(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match="'b0' has several advantages"):
+        check_rows([row(), row(rollout="b1"), row(advantage=0.5, chunk=1)])
+
+
+def test_a_group_does_not_mix_kinds_or_conversations(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match="several kinds or conversations"):
+        check_rows([row(), row(rollout="b1", kind="local")])
+
+
+def test_rows_of_two_policy_versions_are_not_learned_from_in_one_step(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match=r"several policy versions in one step: \[0, 1\]"):
+        check_rows([row(), row(rollout="b1", policy_version=1)])
+
+
+def test_missing_log_probabilities_are_allowed_only_when_they_are_recomputed(row: MakeRow) -> None:
+    rows = [row(logprobs=()), row(logprobs=(), rollout="b1")]
+    check_rows(rows, logprobs=False)
+    with pytest.raises(CreditError, match="0 log-probabilities for 2"):
+        check_rows(rows)
