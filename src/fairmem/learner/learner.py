@@ -1,0 +1,321 @@
+"""The policy-gradient update of one step's rows. It knows no credit rule: advantages and weights come with the rows.
+
+One `step` is: check the rows; log-probabilities under the reference (and, if asked, under the current
+weights) once; then `epochs` passes of `minibatches` optimizer steps. A mini-batch is split into
+micro-batches by tokens and normalised by its own total weight, so the split changes memory, not the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairmem.config import LearnerConfig
+from fairmem.errors import CheckpointError, ConfigError
+from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
+from fairmem.learner.forward import causal_model, sampled_logprobs
+from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
+from fairmem.learner.optim import Optimizer
+from fairmem.learner.rows import Row, check_rows
+from fairmem.seeds import numpy_rng
+
+
+class Learner:
+    """Updates `model` in place from rows.
+
+    Dropout stays off (the model is kept in evaluation mode), so that the ratio of new to old
+    probabilities is 1 before the first update. float32 weights run under bfloat16 autocast on CUDA only.
+
+    Args:
+        model: A Hugging Face causal language model, or a PEFT model around one; it is trained in place.
+        reference: What the KL term compares with. None with a KL weight above 0 takes the model as it is
+            now: a frozen copy, or, for a PEFT model, its base without the adapters.
+        config: The recipe's `learner` section.
+        temperature: Sampling temperature of the rows; probabilities are compared at it.
+        seed: Of the order of rows, when there is more than one mini-batch.
+        recompute_old: Compare with log-probabilities computed from the weights at the start of the step
+            in place of those recorded at sampling (for backends that record none).
+        share_prompts: Compute a prompt that several rows have once.
+        checkpointing: Recompute activations in the backward pass: less memory, about a third more time.
+
+    Raises:
+        ConfigError: nothing to train, float16 weights, or a temperature not above 0.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reference: Any | None = None,
+        config: LearnerConfig | None = None,
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+        recompute_old: bool = False,
+        share_prompts: bool = True,
+        checkpointing: bool = False,
+    ) -> None:
+        if not temperature > 0:
+            raise ConfigError(f"the learner compares probabilities at a temperature above 0, found {temperature}")
+        self.model = model
+        self.config = config or LearnerConfig()
+        self.optimizer = Optimizer(model, self.config)
+        self.steps = 0
+        self._temperature, self._seed = temperature, seed
+        self._recompute_old, self._share_prompts, self._checkpointing = recompute_old, share_prompts, checkpointing
+        self._reference = _frozen_reference(model, reference) if self.config.kl else None
+        if checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def step(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Learn from one step's rows; without rows nothing changes.
+
+        Returns:
+            Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates;
+            `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
+            `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
+            when sampler and learner agree; `grad_norm` is the mean norm before clipping; `tokens` counts
+            those computed forward and backward, `row_tokens` the same without shared prompts.
+
+        Raises:
+            CreditError: the rows break an invariant (`check_rows`); the weights are untouched.
+        """
+        started = time.perf_counter()
+        tally = _Tally()
+        if rows:
+            check_rows(rows, logprobs=not self._recompute_old)
+            old = self.logprobs(rows) if self._recompute_old else None
+            reference = self._reference_logprobs(rows) if self.config.kl else None
+            with self._training():
+                for epoch in range(self.config.epochs):
+                    for chosen in self._minibatches(len(rows), epoch):
+                        self._update(rows, chosen, old, reference, tally)
+            self.steps += 1
+        metrics = tally.metrics()
+        seconds = time.perf_counter() - started
+        metrics["rows"] = float(len(rows))
+        metrics["row_tokens"] = float(self.config.epochs * sum(row.tokens for row in rows))
+        metrics["lr"] = self.optimizer.lr
+        metrics["seconds"] = seconds
+        metrics["tokens_per_second"] = metrics["tokens"] / seconds
+        return metrics
+
+    @torch.no_grad()
+    def logprobs(self, rows: Sequence[Row], model: Any | None = None) -> list[Tensor]:
+        """Log-probability of every sampled token of every row (float32, on the model's device), no gradient.
+
+        Args:
+            rows: Any rows; their recorded log-probabilities and credit are not used.
+            model: Another model of the same vocabulary; None takes the trained one.
+        """
+        scored: Any = self.model if model is None else model
+        scored.eval()
+        result: list[Tensor] = [torch.empty(0)] * len(rows)
+        packs = pack_rows(rows, range(len(rows)), self.config.pack_tokens, self._share_prompts)
+        for micro in micro_batches(packs, self.config.micro_tokens):
+            batch = collate(rows, micro, self.device)
+            with self._autocast(scored):
+                logp, _ = sampled_logprobs(scored, batch, self._temperature)
+            for row, part in zip(batch.rows, logp.split([len(rows[row].ids) for row in batch.rows]), strict=True):
+                result[row] = part
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimizer, counters, and a fingerprint of the reference."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+            "reference": _fingerprint(self._reference),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave.
+
+        Raises:
+            CheckpointError: other weights than this model's, or another reference than the saved run had.
+        """
+        if state["reference"] != _fingerprint(self._reference):
+            raise CheckpointError(
+                "the KL reference is not the one the checkpoint was made with; build the learner from the weights "
+                "the run started from (or give it the same reference), then load"
+            )
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint is of another model: {error}") from error
+        self.steps = int(state["steps"])
+
+    def _update(
+        self,
+        rows: Sequence[Row],
+        chosen: Sequence[int],
+        old: list[Tensor] | None,
+        reference: list[Tensor] | None,
+        tally: _Tally,
+    ) -> None:
+        """One optimizer step on the rows numbered `chosen`."""
+        per_token = self.config.aggregation == "token"
+        total = sum(rows[row].weight * (len(rows[row].ids) if per_token else 1) for row in chosen)
+        packs = pack_rows(rows, chosen, self.config.pack_tokens, self._share_prompts)
+        for micro in micro_batches(packs, self.config.micro_tokens):
+            batch = collate(rows, micro, self.device)
+            before = batch.old_logp if old is None else torch.cat([old[row] for row in batch.rows])
+            to_reference = None if reference is None else torch.cat([reference[row] for row in batch.rows])
+            self._accumulate(batch, before, to_reference, total, tally)
+        update = self.optimizer.step()
+        tally.updated(update.grad_norm, update.applied)
+
+    def _accumulate(
+        self, batch: PackedBatch, old: Tensor, reference: Tensor | None, total: float, tally: _Tally
+    ) -> None:
+        """Add the gradients of one micro-batch."""
+        config = self.config
+        with self._autocast(self.model):
+            logp, spread = sampled_logprobs(self.model, batch, self._temperature, entropy_grad=config.entropy > 0)
+        policy = policy_loss(
+            logp,
+            old,
+            batch.advantage,
+            batch.turn_index,
+            batch.weights,
+            (config.clip_low, config.clip_high),
+            config.dual_clip,
+            config.ratio,
+            config.aggregation,
+            total,
+        )
+
+        def over_turns(values_N: Tensor) -> Tensor:
+            per_turn = turn_mean(values_N, batch.turn_index, len(batch.weights))
+            return aggregate(per_turn, batch.turn_index, batch.weights, config.aggregation, total)
+
+        bonus = over_turns(spread)
+        loss = policy.loss - config.entropy * bonus
+        tally.mean(policy_loss=policy.loss, entropy=bonus)
+        if reference is not None:
+            divergence = over_turns(k3_kl(logp, reference))
+            loss = loss + config.kl * divergence
+            tally.mean(kl=divergence)
+        loss.backward()
+        tally.mean(loss=loss)
+        tally.ratios(policy.ratio, policy.clipped)
+        tally.tokens(batch, logp.detach(), old)
+
+    def _minibatches(self, count: int, epoch: int) -> Iterator[list[int]]:
+        """Row numbers of each mini-batch of one pass; shuffled when there are several."""
+        order = np.arange(count)
+        if self.config.minibatches > 1:
+            order = numpy_rng(self._seed, "minibatches", self.steps, epoch).permutation(count)
+        for part in np.array_split(order, self.config.minibatches):
+            if len(part):
+                yield [int(row) for row in part]
+
+    def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
+        if self._reference is not None:
+            return self.logprobs(rows, self._reference)
+        with self.model.disable_adapter():
+            return self.logprobs(rows)
+
+    def _autocast(self, model: Any) -> AbstractContextManager[Any]:
+        if self.device.type == "cuda" and causal_model(model).dtype == torch.float32:
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _training(self) -> Generator[None, None, None]:
+        """Evaluation mode, except that recomputation of activations works only on modules in training mode."""
+        self.model.train(self._checkpointing)
+        if self._checkpointing:
+            for module in self.model.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.eval()
+        try:
+            yield
+        finally:
+            self.model.eval()
+
+
+class _Tally:
+    """Sums of one step's metrics, kept on the device until the end so that no micro-batch waits for them."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._ratios = self._sampled = self._before = self._computed = self._updates = self._skipped = 0
+        self._grad_norm = 0.0
+
+    def mean(self, **values: Tensor) -> None:
+        """Terms that add up to a mini-batch's value."""
+        for name, value in values.items():
+            self._means[name] = self._means.get(name, 0.0) + value.detach()
+
+    def ratios(self, ratio: Tensor, clipped: Tensor) -> None:
+        self._ratios += len(ratio)
+        self._add(ratio_mean=ratio.sum(), clip_fraction=clipped.sum())
+
+    def tokens(self, batch: PackedBatch, logp: Tensor, old: Tensor) -> None:
+        self._sampled += len(logp)
+        self._computed += batch.tokens
+        difference = logp - old
+        self._add(approx_kl=(difference.exp() - 1 - difference).sum())
+        if not self._updates + self._skipped:
+            gap = (logp - batch.old_logp).abs()
+            self._before += len(gap)
+            self._add(sampler_gap=gap.sum())
+
+    def updated(self, grad_norm: float, applied: bool) -> None:
+        self._updates += applied
+        self._skipped += not applied
+        self._grad_norm += grad_norm
+
+    def metrics(self) -> dict[str, float]:
+        steps = self._updates + self._skipped
+        metrics = {name: float(value) / steps for name, value in self._means.items()}
+        counts = {"ratio_mean": self._ratios, "clip_fraction": self._ratios, "approx_kl": self._sampled}
+        counts["sampler_gap"] = self._before
+        metrics |= {name: float(value) / counts[name] for name, value in self._sums.items()}
+        if metrics.get("sampler_gap") != metrics.get("sampler_gap"):
+            del metrics["sampler_gap"]  # no log-probabilities were recorded
+        if steps:
+            metrics["grad_norm"] = self._grad_norm / steps
+        metrics["updates"], metrics["skipped_updates"] = float(self._updates), float(self._skipped)
+        metrics["tokens"], metrics["sampled_tokens"] = float(self._computed), float(self._sampled)
+        return metrics
+
+    def _add(self, **values: Tensor) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+
+def _frozen_reference(model: Any, reference: Any | None) -> Any | None:
+    """The given reference, or a copy of `model`; None for a PEFT model, whose base is its own reference."""
+    if reference is None and hasattr(model, "disable_adapter"):
+        return None
+    frozen = copy.deepcopy(model) if reference is None else reference
+    return frozen.requires_grad_(False).eval()
+
+
+def _fingerprint(model: Any | None) -> str:
+    """Hash of the first elements of every parameter, bit for bit: cheap, and any training changes it."""
+    if model is None:
+        return ""
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode())
+        digest.update(parameter.detach().flatten()[:64].cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

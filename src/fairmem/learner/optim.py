@@ -1,0 +1,100 @@
+"""AdamW with linear warmup, gradient clipping, and float32 masters for weights kept in a shorter format.
+
+A learning rate of 2e-6 changes a bfloat16 weight by less than its rounding, so without masters nothing
+would be learned, silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from fairmem.config import LearnerConfig
+from fairmem.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One optimizer step: the gradient norm before clipping, and whether it was finite and hence applied."""
+
+    grad_norm: float
+    applied: bool
+
+
+class Optimizer:
+    """AdamW over the trainable parameters of `model`.
+
+    Matrices decay, vectors (norms, biases) do not. `steps` counts applied updates and drives the warmup:
+    update k (from 0) uses lr * min(1, (k + 1) / warmup_steps).
+
+    Raises:
+        ConfigError: the model has nothing to train, or float16 weights (their gradients underflow).
+    """
+
+    def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self._parameters:
+            raise ConfigError("the model has no trainable parameters")
+        if any(p.dtype == torch.float16 for p in self._parameters):
+            raise ConfigError("float16 weights cannot be trained (gradients underflow); use bfloat16 or float32")
+        # A float32 parameter is its own master.
+        self._masters = [
+            p if p.dtype == torch.float32 else nn.Parameter(p.detach().float().clone()) for p in self._parameters
+        ]
+        groups = [
+            {"params": [m for m in self._masters if m.ndim >= 2], "weight_decay": config.weight_decay},
+            {"params": [m for m in self._masters if m.ndim < 2], "weight_decay": 0.0},
+        ]
+        self._adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas)
+        self._config = config
+        self.steps = 0
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next update."""
+        warmup = self._config.warmup_steps
+        return self._config.lr * (min(1.0, (self.steps + 1) / warmup) if warmup else 1.0)
+
+    def step(self) -> Update:
+        """Apply the accumulated gradients and clear them. Gradients that are not finite are cleared only."""
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            if master is not parameter and parameter.grad is not None:
+                master.grad = parameter.grad.float()
+                parameter.grad = None
+        limit = self._config.grad_clip or float("inf")
+        norm = float(nn.utils.clip_grad_norm_(self._masters, limit))
+        applied = bool(torch.isfinite(torch.tensor(norm)))
+        if applied:
+            for group in self._adamw.param_groups:
+                group["lr"] = self.lr
+            self._adamw.step()
+            self.steps += 1
+            self._copy_masters()
+        self._adamw.zero_grad(set_to_none=True)
+        return Update(norm, applied)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments, masters and counter."""
+        masters = [
+            None if master is parameter else master.detach()
+            for parameter, master in zip(self._parameters, self._masters, strict=True)
+        ]
+        return {"adamw": self._adamw.state_dict(), "masters": masters, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave; the model's own weights are loaded apart."""
+        self._adamw.load_state_dict(state["adamw"])
+        with torch.no_grad():
+            for master, saved in zip(self._masters, state["masters"], strict=True):
+                if saved is not None:
+                    master.copy_(saved)
+        self.steps = int(state["steps"])
+
+    @torch.no_grad()
+    def _copy_masters(self) -> None:
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            if master is not parameter:
+                parameter.copy_(master)
