@@ -2,11 +2,11 @@
 # make test    set up, then run the whole test suite (no GPU, no network)
 # make check   set up, then what CI runs: lint, format, types, tests
 # make demo    set up, then watch a memory being kept for three sessions
-# make docs    write docs/cli.md anew from the commands' help
+# make docs    write docs/cli.md and docs/recipe-keys.md anew from the code
 # make clean   remove the environment and caches (runs stay)
 #
 # Variables: PYTHON (3.11 or newer), RECIPE, ARGS (passed on: make train ARGS="seed=3 --name seed3"),
-# TORCH_ARGS (make train TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu" takes the CPU build).
+# TORCH_ARGS (passed to the installation of torch, to choose another build of it).
 
 VENV ?= .venv
 RECIPE ?= recipes/memory_r2_small.toml
@@ -51,7 +51,8 @@ demo: $(INSTALLED)
 	@$(BIN)/fairmem demo
 
 docs: $(INSTALLED)
-	$(BIN)/python -m fairmem.cli.reference > docs/cli.md
+	$(BIN)/python -m fairmem.cli.reference cli > docs/cli.md
+	$(BIN)/python -m fairmem.cli.reference recipe > docs/recipe-keys.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,11 +1,17 @@
-"""`python -m fairmem.cli.reference`: the help of every command as Markdown, which is docs/cli.md."""
+"""Reference pages made from the code: `python -m fairmem.cli.reference [cli|recipe]` prints one as Markdown.
+
+`cli` is docs/cli.md, the help of every command; `recipe` is docs/recipe-keys.md, every key of a recipe.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from fairmem import toml
 from fairmem.cli import build_parser
 
 
@@ -28,5 +34,67 @@ def markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}
+"""JSON schema's types in words."""
+
+
+def recipe_keys() -> str:
+    """docs/recipe-keys.md."""
+    from fairmem.config import Recipe
+
+    schema = Recipe.model_json_schema()
+    top: dict[str, Any] = {}
+    sections: list[tuple[str, dict[str, Any]]] = []
+    for name, field in schema["properties"].items():
+        of = field.get("items", field) if name == "stages" else field
+        if "$ref" in of:
+            sections.append((name, schema["$defs"][of["$ref"].rsplit("/", 1)[-1]]))
+        else:
+            top[name] = field
+    parts = [
+        "# Keys of a recipe",
+        "Made by `make docs` from `src/fairmem/config.py`; a test holds it. A key that is left out has the default. "
+        "On the command line a key is written with its section, as in `learner.lr=1e-4` or `stages.0.steps=12`.",
+        _table(schema["description"].partition("\n")[0], top, ""),
+    ]
+    for name, section in sections:
+        prefix = "stages.N." if name == "stages" else f"{name}."
+        parts += [f"## {name}", _table(section["description"], section["properties"], prefix)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(opening: str, fields: dict[str, Any], prefix: str) -> str:
+    rows: list[str] = []
+    for name, field in fields.items():
+        meaning = field["description"].replace("|", "\\|")
+        rows.append(f"| `{prefix}{name}` | {_values(field)} | {_default(field)} | {meaning} |")
+    return "\n".join([opening, "", "| key | values | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def _default(field: dict[str, Any]) -> str:
+    if field.get("default") is None:
+        return "the recipe's own"
+    return f"`{toml.value(field['default'])}`"
+
+
+def _values(field: dict[str, Any]) -> str:
+    """What a field accepts, in words."""
+    if "anyOf" in field:
+        return _values(next(option for option in field["anyOf"] if option.get("type") != "null"))
+    if "enum" in field:
+        return ", ".join(f"`{name}`" for name in field["enum"])
+    if field["type"] == "array":
+        items = field.get("items") or field["prefixItems"][0]
+        return f"list of {_values(items)}" if "enum" not in items else f"list of: {_values(items)}"
+    words: list[str] = [_KINDS[field["type"]]]
+    for bound, word in (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to")):
+        words += [f"{word} {field[bound]:g}"] if bound in field else []
+    return " ".join(words)
+
+
+PAGES: dict[str, Callable[[], str]] = {"cli": markdown, "recipe": recipe_keys}
+"""Name -> page."""
+
+
 if __name__ == "__main__":
-    print(markdown(), end="")
+    print(PAGES[(sys.argv[1:] or ["cli"])[0]](), end="")
