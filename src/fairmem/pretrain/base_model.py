@@ -20,16 +20,16 @@ _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor
 
 
 def demonstrations(
-    seed: int, imperfection: Imperfection, pseudo_words: float, questions: int, start: int = 0
+    seed: int, imperfection: Imperfection, pseudo_words: float, questions: int, rewording: float = 0.0
 ) -> Iterator[Demonstration]:
-    """An endless stream of demonstrations from training conversations number `start` on."""
-    index = start
+    """An endless stream of demonstrations from training conversations."""
+    index = 0
     while True:
         rng: random.Random = python_rng(seed, "demonstrate", index)
         world = simulate(
             derive(seed, "pretrain"), "train", index, rng.randint(2, 12), rng.uniform(0.2, 1.0), pseudo_words
         )
-        yield from Demonstrator(world, rng, imperfection).run(questions)
+        yield from Demonstrator(world, rng, imperfection, rewording).run(questions)
         index += 1
 
 

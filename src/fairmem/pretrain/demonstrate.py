@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fairmem.agents.compact import (
@@ -23,6 +23,7 @@ from fairmem.agents.compact import (
     render_compact_manage,
 )
 from fairmem.data.village import UNKNOWN, World, answer, decide, read
+from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
 from fairmem.types import Session, Turn
 
@@ -68,8 +69,9 @@ class _Entry:
 class Demonstrator:
     """Walks through one conversation as an imperfect extractor and manager would, and quizzes the memory."""
 
-    def __init__(self, world: World, rng: random.Random, imperfection: Imperfection) -> None:
-        """Draws only from `rng`."""
+    def __init__(self, world: World, rng: random.Random, imperfection: Imperfection, rewording: float = 0.0) -> None:
+        """Draws only from `rng`; `rewording` is the share of turns and questions put into slightly other words."""
+        self._rewording = rewording
         self._world = world
         self._rng = rng
         self._bad = imperfection
@@ -87,7 +89,7 @@ class Demonstrator:
                 facts = self._extract(turns)
                 yield Demonstration(
                     "extractor",
-                    render_compact_extract(session.time, turns),
+                    render_compact_extract(session.time, [self._reworded(turn) for turn in turns]),
                     (("", format_extraction(facts)),),
                 )
                 for turn in turns:
@@ -107,6 +109,13 @@ class Demonstrator:
             size = self._rng.choice((2, 3, 4, 4, 4, 5))
             yield turns[start : start + size]
             start += size
+
+    def _reworded(self, turn: Turn) -> Turn:
+        if not self._rewording or self._rng.random() >= self._rewording:
+            return turn
+        sentences = [*self._gold.get(turn.id, ()), *([self._hearsay[turn.id]] if turn.id in self._hearsay else [])]
+        held = [s.value for sentence in sentences if (s := read(sentence)) is not None]
+        return replace(turn, text=reword(turn.text, held, self._rng))
 
     def _extract(self, turns: tuple[Turn, ...]) -> list[tuple[int, str]]:
         facts: list[tuple[int, str]] = []
@@ -201,7 +210,10 @@ class Demonstrator:
                 unknown += 1
                 if unknown > max(1, questions // 4):
                     continue
-            text = render_compact_answer(entries, question.text)
+            words = question.text
+            if self._rewording and rng.random() < self._rewording:
+                words = reword_question(words, rng)
+            text = render_compact_answer(entries, words)
             prefix, mark, rest = text.partition("<question>")
             branches.append((mark + rest, format_answer(reply)))
             if len(branches) == questions:

@@ -32,16 +32,19 @@ class ImitationSettings:
     """How to imitate.
 
     `rows` x `length` tokens are read a step, `questions` a memory is asked; `pseudo_words` is the share of
-    invented fillers; `context_weight` weighs the loss on prompt tokens beside that on replies.
+    invented fillers; `context_weight` weighs the loss on prompt tokens beside that on replies; from step
+    `reword_from` on, a share `rewording` of turns and questions is put into slightly other words.
     """
 
     seed: int = 0
-    steps: int = 9000
+    steps: int = 6500
     rows: int = 10
     length: int = 384
     questions: int = 6
     pseudo_words: float = 0.8
     context_weight: float = 0.5
+    rewording: float = 0.5
+    reword_from: int = 2250
     lr: float = 3e-3
     warmup: int = 150
     weight_decay: float = 0.02
@@ -101,8 +104,9 @@ class Imitation:
         settings = self.settings
         while self.step < settings.steps:
             part = self.step // _EPOCH_STEPS
+            reword = settings.rewording if self.step >= settings.reword_from else 0.0
             stream = demonstrations(
-                derive(settings.seed, "part", part), Imperfection(), settings.pseudo_words, settings.questions
+                derive(settings.seed, "part", part), Imperfection(), settings.pseudo_words, settings.questions, reword
             )
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
