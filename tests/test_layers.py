@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("episodes",),
     ("eval",),
     ("drift",),
-    ("train", "pretrain", "demo", "lab", "serve", "ui"),
+    ("train", "pretrain", "study", "demo", "lab", "serve", "ui"),
     ("cli",),
     ("__main__",),
 )
