@@ -16,7 +16,7 @@ import pytest
 from fairmem.config import Recipe, RolloutConfig
 from fairmem.credit import assign
 from fairmem.data.village import generate
-from fairmem.episodes import RunReport, build_runner, training_plan
+from fairmem.episodes import RunReport, build_runner, evaluation_plan, training_plan
 from fairmem.memory import MemoryBank
 from fairmem.policy import Prompt, Reply, SampleRequest, Script, ScriptedPolicy
 from fairmem.policy.rules import reply_by_rules
@@ -117,6 +117,16 @@ def test_the_questions_are_the_same_in_every_process() -> None:
         for salt in ("1", "2")
     }
     assert len(outputs) == 1
+
+
+def test_evaluation_writes_memory_with_the_very_prompts_of_training() -> None:
+    policy = ScriptedPolicy(reply_by_rules)
+    trained, _ = rolled(policy)
+    runner = build_runner(Recipe(), {"extractor": policy, "manager": policy, "answerer": policy})
+    (evaluated,), _ = runner.run([evaluation_plan(TALK, 0.0, CATEGORIES, seed=1)], step=0, policy_version=0)
+    prompts = [turn.prompt for turn in evaluated.branches[0].turns]
+    assert prompts == [turn.prompt for turn in trained.branches[0].turns]
+    assert evaluated.branches[0].final_bank == trained.branches[0].final_bank
 
 
 def test_all_extractions_go_out_in_one_wave_and_managers_take_no_more_than_one_wave_per_chunk() -> None:
