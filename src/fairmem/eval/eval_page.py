@@ -1,0 +1,60 @@
+"""The report of one evaluation, before it has a format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairmem.eval.page import Page, Reply, Sampled
+from fairmem.eval.result import AnswerRecord, EvalResult
+from fairmem.eval.summary import Summary
+from fairmem.eval.tables import headline, memory_table, op_table, plural, reply_table, score_table, settings_table
+from fairmem.seeds import python_rng
+
+SAMPLED = 30
+"""Questions that a report shows with their answers."""
+
+
+def eval_page(result: EvalResult, summary: Summary) -> Page:
+    """The report of `result`, whose numbers are `summary`."""
+    header = result.header
+    tables = [score_table(summary, header)] if summary.asked else []
+    if summary.conversations > summary.failed:
+        tables.append(memory_table(summary))
+    if summary.replies:
+        tables.append(reply_table({"": summary}))
+    if summary.ops:
+        tables.append(op_table({"": summary}))
+    tables.append(settings_table(header, summary))
+    picked = pick(result.answers, header.seed)
+    return Page(
+        title=f"Evaluation on {header.dataset}: memory kept by {header.model}",
+        headline=tuple(headline(summary, header, first_failures(result))),
+        tables=tuple(tables),
+        samples=tuple(
+            Sampled(f"{a.conversation}, {a.category}", a.text, a.gold, (reply("answer", a),)) for a in picked
+        ),
+        samples_note=f"Drawn by the seed from {plural(summary.asked, 'question')}.",
+    )
+
+
+def pick(answers: Sequence[AnswerRecord], seed: int) -> list[AnswerRecord]:
+    """The sample of `answers` that a report shows, in an order drawn by `seed`."""
+    drawn = python_rng(seed, "report-sample").sample(range(len(answers)), min(SAMPLED, len(answers)))
+    return [answers[i] for i in drawn]
+
+
+def reply(label: str, answer: AnswerRecord) -> Reply:
+    """`answer` as a report shows it; what failed says so."""
+    failed = f"call failed: {_short(answer.failure or 'unknown')}"
+    return Reply(label, failed if answer.answer is None else answer.answer or "(empty)", answer.score)
+
+
+def first_failures(result: EvalResult) -> list[str]:
+    """The message of the first failed memory and of the first failed answer, where known."""
+    memory = next((m.failure for m in result.memories if m.failure), None)
+    answer = next((a.failure for a in result.answers if a.failure), None)
+    return [_short(message) for message in dict.fromkeys((memory, answer)) if message]
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= 200 else message[:197] + "..."
