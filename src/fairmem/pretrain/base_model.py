@@ -12,7 +12,7 @@ from typing import Any
 
 from fairmem.data.village import simulate
 from fairmem.policy.torch_setup import import_torch
-from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection
+from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
 from fairmem.seeds import derive, python_rng
 
 SPECIAL_TOKENS = ("<pad>", "<eos>", "<extract>", "<manage>", "<facts>", "<answer>", "<question>", "<out>")
@@ -20,7 +20,7 @@ _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor
 
 
 def demonstrations(
-    seed: int, imperfection: Imperfection, pseudo_words: float, questions: int, rewording: float = 0.0
+    seed: int, imperfection: Imperfection, pseudo_words: float, mixture: Mixture
 ) -> Iterator[Demonstration]:
     """An endless stream of demonstrations from training conversations."""
     index = 0
@@ -29,7 +29,7 @@ def demonstrations(
         world = simulate(
             derive(seed, "pretrain"), "train", index, rng.randint(2, 12), rng.uniform(0.2, 1.0), pseudo_words
         )
-        yield from Demonstrator(world, rng, imperfection, rewording).run(questions)
+        yield from Demonstrator(world, rng, imperfection, mixture).run()
         index += 1
 
 
@@ -39,11 +39,13 @@ def train_tokenizer(seed: int, vocabulary: int, conversations: int = 1500) -> An
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    perfect = Imperfection(miss={}, default_miss=0.0)
+
     def texts() -> Iterator[str]:
         for index in range(conversations):
             rng = python_rng(seed, "tokenizer", index)
             world = simulate(derive(seed, "tokenizer"), "train", index, 6, 0.6, 0.6)
-            for demonstration in Demonstrator(world, rng, Imperfection(miss={}, default_miss=0.0)).run(4):
+            for demonstration in Demonstrator(world, rng, perfect, Mixture(questions=4)).run():
                 yield demonstration.prefix
                 for rest, reply in demonstration.branches:
                     yield rest + reply

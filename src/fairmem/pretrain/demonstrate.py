@@ -51,6 +51,25 @@ class Imperfection:
 
 
 @dataclass(frozen=True, slots=True)
+class Mixture:
+    """What a stretch of training is made of.
+
+    Attributes:
+        questions: Questions asked of one memory.
+        rewording: Share of turns and questions put into slightly other words.
+        extractions: Share of the extractor's demonstrations that is kept.
+        drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
+        careful: Whether the manager's drills are free of its imperfections.
+    """
+
+    questions: int = 6
+    rewording: float = 0.0
+    extractions: float = 1.0
+    drills: int = 0
+    careful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Demonstration:
     """A prompt with the replies to imitate. `prefix` is shared by all `branches` of (rest of prompt, reply)."""
 
@@ -66,12 +85,17 @@ class _Entry:
     updated: datetime
 
 
+def _lettered(ops: list[tuple[str, int | None]]) -> list[tuple[str, str, int | None]]:
+    return [(fact_letter(i), op, None if at is None else at + 1) for i, (op, at) in enumerate(ops)]
+
+
 class Demonstrator:
     """Walks through one conversation as an imperfect extractor and manager would, and quizzes the memory."""
 
-    def __init__(self, world: World, rng: random.Random, imperfection: Imperfection, rewording: float = 0.0) -> None:
-        """Draws only from `rng`; `rewording` is the share of turns and questions put into slightly other words."""
-        self._rewording = rewording
+    def __init__(self, world: World, rng: random.Random, imperfection: Imperfection, mixture: Mixture) -> None:
+        """Draws only from `rng`."""
+        self._mixture = mixture
+        self._rewording = mixture.rewording
         self._world = world
         self._rng = rng
         self._bad = imperfection
@@ -82,23 +106,26 @@ class Demonstrator:
             self._gold.setdefault(delta.turn, []).append(delta.content)
         self._hearsay = dict(world.hearsay)
 
-    def run(self, questions: int) -> Iterator[Demonstration]:
-        """The demonstrations in order of time; about half of the sessions end with `questions` questions."""
+    def run(self) -> Iterator[Demonstration]:
+        """The demonstrations in order of time; about half of the sessions end with questions."""
+        mixture = self._mixture
         for session in self._world.conversation.sessions:
             for turns in self._chunks(session):
                 facts = self._extract(turns)
-                yield Demonstration(
+                extraction = Demonstration(
                     "extractor",
                     render_compact_extract(session.time, [self._reworded(turn) for turn in turns]),
                     (("", format_extraction(facts)),),
                 )
+                if mixture.extractions >= 1.0 or self._rng.random() < mixture.extractions:
+                    yield extraction
                 for turn in turns:
                     for sentence in self._gold.get(turn.id, ()):
                         self._apply(self._perfect, sentence, session.time)
                 if facts:
                     yield self._manage([sentence for _, sentence in facts], session.time)
             if self._rng.random() < 0.5:
-                quiz = self._quiz(questions)
+                quiz = self._quiz(mixture.questions)
                 if quiz is not None:
                     yield quiz
 
@@ -145,26 +172,18 @@ class Demonstrator:
         return shown[-14:]
 
     def _manage(self, facts: list[str], time: datetime) -> Demonstration:
-        rng, bad = self._rng, self._bad
         shown = self._shown(facts)
         sentences = [entry.sentence for entry in shown]
-        prompt = render_compact_manage(time, sentences, facts)
-        touched: set[int] = set()
-        ops: list[tuple[str, str, int | None]] = []
-        for index, fact in enumerate(facts):
-            decision = decide(fact, sentences)
-            op, at = decision.op, decision.position
-            if (op == "UPDATE" and (at in touched or rng.random() < bad.stale)) or (
-                op == "NOOP" and at is not None and rng.random() < bad.duplicate
-            ):
-                op, at = "INSERT", None
-            elif op == "DELETE" and (at in touched or rng.random() < bad.keep_gone):
-                op, at = "NOOP", None
-            if op == "NOOP":
-                at = None
-            if at is not None:
-                touched.add(at)
-            ops.append((fact_letter(index), op, None if at is None else at + 1))
+        text = render_compact_manage(time, sentences, facts)
+        ops = self._decide(facts, sentences, careful=False)
+        if not self._mixture.drills or not sentences:
+            demonstration = Demonstration("manager", text, (("", format_decision(_lettered(ops))),))
+        else:
+            prefix, mark, rest = text.partition("<facts>")
+            branches = [(mark + rest, format_decision(_lettered(ops)))]
+            branches += [self._drill(sentences, time) for _ in range(self._mixture.drills)]
+            demonstration = Demonstration("manager", prefix, tuple(branches))
+        for fact, (op, at) in zip(facts, ops, strict=True):
             if op == "INSERT":
                 self._insert(self._memory, fact, time)
             elif op == "UPDATE" and at is not None:
@@ -172,7 +191,42 @@ class Demonstrator:
             elif op == "DELETE" and at is not None:
                 self._memory.remove(shown[at])
         self._memory.sort(key=lambda entry: entry.updated)
-        return Demonstration("manager", prompt, (("", format_decision(ops)),))
+        return demonstration
+
+    def _drill(self, sentences: list[str], time: datetime) -> tuple[str, str]:
+        """A decision about facts drawn from the whole conversation and from the entries themselves."""
+        rng = self._rng
+        said = [delta.content for delta in self._world.conversation.deltas]
+        facts = [
+            rng.choice(sentences) if sentences and rng.random() < 0.3 else rng.choice(said)
+            for _ in range(rng.choice((1, 1, 2, 3)))
+        ]
+        facts = list(dict.fromkeys(facts))
+        _, mark, rest = render_compact_manage(time, sentences, facts).partition("<facts>")
+        ops = self._decide(facts, sentences, careful=self._mixture.careful)
+        return mark + rest, format_decision(_lettered(ops))
+
+    def _decide(self, facts: list[str], sentences: list[str], careful: bool) -> list[tuple[str, int | None]]:
+        """One operation per fact, with the position it concerns from 0; imperfect unless `careful`."""
+        rng, bad = self._rng, self._bad
+        touched: set[int] = set()
+        ops: list[tuple[str, int | None]] = []
+        for fact in facts:
+            decision = decide(fact, sentences)
+            op, at = decision.op, decision.position
+            taken = at is not None and at in touched
+            if (op == "UPDATE" and (taken or (not careful and rng.random() < bad.stale))) or (
+                op == "NOOP" and at is not None and not careful and rng.random() < bad.duplicate
+            ):
+                op, at = "INSERT", None
+            elif op == "DELETE" and (taken or (not careful and rng.random() < bad.keep_gone)):
+                op, at = "NOOP", None
+            if op == "NOOP":
+                at = None
+            if at is not None:
+                touched.add(at)
+            ops.append((op, at))
+        return ops
 
     @staticmethod
     def _insert(memory: list[_Entry], sentence: str, time: datetime) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fairmem.policy.torch_setup import import_torch
 from fairmem.pretrain.base_model import demonstrations
-from fairmem.pretrain.demonstrate import Demonstration, Imperfection
+from fairmem.pretrain.demonstrate import Demonstration, Imperfection, Mixture
 from fairmem.pretrain.packing import Packed, Packer
 from fairmem.seeds import derive, python_rng
 
@@ -26,25 +26,30 @@ _SHUFFLE = 512
 _EPOCH_STEPS = 250
 """The data stream starts afresh, from its own seed, every so many steps; resuming happens at these points."""
 
+PHASES: tuple[tuple[int, Mixture], ...] = (
+    (0, Mixture()),
+    (2250, Mixture(rewording=0.5)),
+    (3250, Mixture(questions=12, rewording=0.5, extractions=0.6, drills=4, careful=True)),
+    (5500, Mixture(questions=8, rewording=0.5, drills=2)),
+)
+"""(first step, what is demonstrated from there on): copying first, then other words, then looking things up in memory,
+at last the mixture as it is meant, with all its imperfections."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImitationSettings:
     """How to imitate.
 
-    `rows` x `length` tokens are read a step, `questions` a memory is asked; `pseudo_words` is the share of
-    invented fillers; `context_weight` weighs the loss on prompt tokens beside that on replies; from step
-    `reword_from` on, a share `rewording` of turns and questions is put into slightly other words.
+    `rows` x `length` tokens are read a step; `pseudo_words` is the share of invented fillers; `context_weight`
+    weighs the loss on prompt tokens beside that on replies.
     """
 
     seed: int = 0
-    steps: int = 6500
+    steps: int = 7500
     rows: int = 10
     length: int = 384
-    questions: int = 6
     pseudo_words: float = 0.8
     context_weight: float = 0.5
-    rewording: float = 0.5
-    reword_from: int = 2250
     lr: float = 3e-3
     warmup: int = 150
     weight_decay: float = 0.02
@@ -104,10 +109,9 @@ class Imitation:
         settings = self.settings
         while self.step < settings.steps:
             part = self.step // _EPOCH_STEPS
-            reword = settings.rewording if self.step >= settings.reword_from else 0.0
-            stream = demonstrations(
-                derive(settings.seed, "part", part), Imperfection(), settings.pseudo_words, settings.questions, reword
-            )
+            mixture = [mixture for start, mixture in PHASES if start <= self.step][-1]
+            seed = derive(settings.seed, "part", part)
+            stream = demonstrations(seed, Imperfection(), settings.pseudo_words, mixture)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
             for batch in packer.batches(_shuffled(stream, settings.seed, part)):

@@ -16,7 +16,7 @@ from fairmem.agents.compact import parse_compact_answer, parse_compact_decision,
 from fairmem.data.village import UNKNOWN, Split, read, simulate
 from fairmem.metrics import exact_match
 from fairmem.policy import Message, Policy, SampleRequest
-from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection
+from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
 from fairmem.seeds import python_rng
 from fairmem.trace import CallFailure, ParseOutcome, StopReason
 
@@ -58,7 +58,7 @@ def _examples(split: Split, conversations: int, seed: int, role: str) -> list[tu
     examples: list[tuple[Demonstration, str, str]] = []
     for index in range(conversations):
         world = simulate(seed, split, index, 8, 0.5)
-        for demonstration in Demonstrator(world, python_rng(seed, "score", index), _PERFECT).run(6):
+        for demonstration in Demonstrator(world, python_rng(seed, "score", index), _PERFECT, Mixture()).run():
             if demonstration.role == role:
                 examples += [(demonstration, rest, reply) for rest, reply in demonstration.branches]
     return examples
