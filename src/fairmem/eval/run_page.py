@@ -162,9 +162,10 @@ def _training_table(run: Run) -> Table:
     ]
     counts = ", ".join(f"{name} {count:,}" for name, count in totals(run.metrics).items())
     ends = "step" if window == 1 else f"{window} steps"
-    note = f"Of sampled rollouts on the training conversations, not to be compared with held-out scores. Over all {plural(run.steps, 'step')}: {counts}."
+    about = "Of sampled rollouts on the training conversations, not to be compared with held-out scores."
+    note = f"{about} Over all {plural(run.steps, 'step')}: {counts}."
     columns = ("metric", f"first {ends}", f"last {ends}", "change")
-    return Table("Training", columns, tuple(rows), note if counts else "")
+    return Table("Training", columns, tuple(rows), note if counts else about)
 
 
 def _recipe_table(run: Run) -> Table:
