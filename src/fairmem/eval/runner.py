@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from fairmem.eval.report import format_result, write_eval_report
-
 from fairmem.config import AgentsConfig, AnswererConfig, Recipe
 from fairmem.data import load
 from fairmem.data.village import generate
 from fairmem.episodes import EpisodeRunner, build_runner, evaluation_plan
 from fairmem.errors import ConfigError
+from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
 from fairmem.metrics import f1_signature
@@ -25,8 +24,6 @@ from fairmem.policy import OpenAIPolicy, Policy, open_policy
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, Role
 from fairmem.types import CATEGORIES, Category, Conversation
-
-_INSTRUCT_TOKENS = {"extractor_max_tokens": 1024, "manager_max_tokens": 1024, "answerer_max_tokens": 512}
 
 
 def evaluate(
@@ -110,6 +107,7 @@ def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, b
         lost=lost,
         unshown=unshown,
         failed=bank is None,
+        failure=next((f"{t.failure.kind}: {t.failure.message}" for t in branch.turns if t.failure is not None), None),
     )
 
 
@@ -176,7 +174,13 @@ def _recipe(keeper: Policy, categories: tuple[Category, ...], seed: int, answere
     """Compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write."""
     agents = AgentsConfig()
     if keeper.family == "instruct":
-        agents = AgentsConfig(chunks_per_session=6, shown_per_speaker=30, **_INSTRUCT_TOKENS)
+        agents = AgentsConfig(
+            chunks_per_session=6,
+            shown_per_speaker=30,
+            extractor_max_tokens=1024,
+            manager_max_tokens=1024,
+            answerer_max_tokens=512,
+        )
     base = Recipe(name="eval", seed=seed, agents=agents, answerer=AnswererConfig(path=answerer))
     return base.model_copy(update={"eval": base.eval.model_copy(update={"categories": categories})})
 

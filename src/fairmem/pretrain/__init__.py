@@ -15,14 +15,22 @@ from pathlib import Path
 from rich.console import Console
 
 from fairmem.errors import ConfigError
-from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection
+from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
 from fairmem.pretrain.packing import Packed, Packer
 
-__all__ = ["Demonstration", "Demonstrator", "Imperfection", "Packed", "Packer", "run"]
+__all__ = [
+    "Demonstration",
+    "Demonstrator",
+    "Imperfection",
+    "Mixture",
+    "Packed",
+    "Packer",
+    "run",
+]
 
-VOCABULARY = 1024
-WIDTH = 128
-LAYERS = 4
+_VOCABULARY = 1024
+_WIDTH = 128
+_LAYERS = 4
 
 
 def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0) -> int:
@@ -48,8 +56,8 @@ def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0
     work = out.with_name(out.name + ".work")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = train_tokenizer(seed, VOCABULARY)
-    model = make_model(seed, len(tokenizer), WIDTH, LAYERS, tokenizer.pad_token_id, tokenizer.eos_token_id).to(device)
+    tokenizer = train_tokenizer(seed, _VOCABULARY)
+    model = make_model(seed, len(tokenizer), _WIDTH, _LAYERS, tokenizer.pad_token_id, tokenizer.eos_token_id).to(device)
     core = tokenizer.backend_tokenizer
     loop = Imitation(
         model, lambda text: core.encode(text, add_special_tokens=False).ids, tokenizer.eos_token_id, settings
