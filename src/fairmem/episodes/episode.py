@@ -3,7 +3,7 @@
 Extraction does not read memory, so a branch asks for all of its extractions before its first manager call (one
 wave; with `history`, one wave per chunk index, because a chunk then sees the replies to earlier ones).
 A call that fails ends the branch: the failed turn is on the trace, later sessions are never rolled out,
-and whoever waits for this branch's memory gets the failure instead.
+and whoever waits for this branch's memory gets the failure instead and ends with a skipped turn.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
     if plan.parent is not None:
         bank = yield AwaitMemory(prefix + plan.parent, plan.first)
     if isinstance(bank, CallFailure):
-        return BranchResult(plan, None, tuple(turn for turn, _ in extracted), None)
+        skipped = _skipped(plan, agents.manager, bank)
+        return BranchResult(plan, None, (*(turn for turn, _ in extracted), skipped), None)
     start, turns = bank, list[RoleTurn]()
     published = plan.first - 1
     for context, (turn, extraction) in zip(contexts, extracted, strict=True):
@@ -92,6 +93,8 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
             turns.append(managed)
             if managed.failure is not None:
                 return _failed(plan, start, turns, managed.failure, board, prefix, context.session)
+    for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
+        board.publish(prefix + plan.id, session, bank)
     return BranchResult(plan, start, tuple(turns), bank)
 
 
@@ -110,6 +113,19 @@ def _failed(
     for later in range(session + 1, plan.last + 1):
         board.publish(prefix + plan.id, later, skipped)
     return BranchResult(plan, start, tuple(turns), None)
+
+
+def _skipped(plan: BranchPlan, manager: Manager, cause: CallFailure) -> RoleTurn:
+    """The turn that says that there was no memory to work on."""
+    return RoleTurn(
+        id=f"manager-{plan.first}.0",
+        role="manager",
+        session=plan.first,
+        chunk=0,
+        prompt="",
+        prompt_hash=manager.prompt_hash,
+        failure=cause,
+    )
 
 
 def _extract(

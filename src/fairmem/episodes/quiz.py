@@ -79,26 +79,31 @@ class Quizzer:
         self._temperature = temperature
 
     def ask(self, jobs: Sequence[QuizJob], seed: int) -> list[tuple[QuizItem, ...]]:
-        """The scored items of each job, in order."""
+        """The scored items of each job, in order. A question's random stream depends on `seed` and on its names only.
+
+        An item without evidence in the conversation counts for the session it was asked after.
+        """
         prompts: list[Prompt] = []
+        seeds: list[int] = []
         shown: list[tuple[int, ...]] = []
         for job in jobs:
             for question in job.questions:
                 entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
                 prompts.append(self.answerer.prompt(question.text, entries, job.conversation.speakers))
                 shown.append(tuple(entry.id for entry in entries))
-        replies = iter(zip(self._replies(prompts, seed), shown, strict=True))
+                seeds.append(derive(seed, "answer", job.conversation.id, job.session, question.id))
+        replies = iter(zip(self._replies(prompts, seeds), shown, strict=True))
         items: list[tuple[QuizItem, ...]] = []
         for job in jobs:
             where = job.conversation.session_of_turn()
             items.append(tuple(self._item(job, question, where, *next(replies)) for question in job.questions))
         return items
 
-    def _replies(self, prompts: Sequence[Prompt], seed: int) -> list[Reply]:
+    def _replies(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
         role = self.answerer.role
         requests = [
-            SampleRequest(prompt, self.answerer.max_tokens, self._temperature, derive(seed, "answer", i), role)
-            for i, prompt in enumerate(prompts)
+            SampleRequest(prompt, self.answerer.max_tokens, self._temperature, seed, role)
+            for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         return sample_once(self.policy, requests)
 
@@ -112,7 +117,7 @@ class Quizzer:
             after_session=job.session,
             gold=question.answer,
             shown=shown,
-            sessions=sessions or (job.conversation.sessions[-1].index,),
+            sessions=sessions or (job.session,),
         )
         if isinstance(reply, CallFailure):
             return item.model_copy(update={"failure": reply})

@@ -58,12 +58,14 @@ class AnswerReward:
 
 
 class CompressionReward:
-    """The same compression penalty for every session: the final memory is what is charged."""
+    """The same compression penalty for every session: the final memory is what is charged. None before any dialogue."""
 
     name = "compression_penalty"
 
     def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
         """See the class."""
+        if outcome.dialogue_tokens == 0:
+            return dict.fromkeys(outcome.sessions)
         penalty = compression_penalty(
             outcome.memory_tokens, outcome.dialogue_tokens, settings.compression_tau, settings.compression_lambda
         )

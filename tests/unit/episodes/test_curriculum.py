@@ -1,0 +1,87 @@
+"""Which conversations a step rolls out: new villages by number, or a file round robin."""
+
+from pathlib import Path
+
+import pytest
+
+from fairmem.config import DataConfig, Recipe, StageConfig
+from fairmem.data import locomo
+from fairmem.data.village import generate
+from fairmem.episodes import Conversations, steps_of
+from fairmem.errors import ConfigError
+
+STAGES = (StageConfig(sessions=2, steps=3), StageConfig(sessions=4, steps=2), StageConfig(steps=0))
+SMALL = DataConfig(validation_conversations=2, test_conversations=3)
+
+
+def test_steps_are_numbered_through_all_stages() -> None:
+    plans = steps_of(Recipe(stages=STAGES))
+    assert [(p.step, p.stage_index, p.step_in_stage) for p in plans] == [
+        (0, 0, 0), (1, 0, 1), (2, 0, 2), (3, 1, 0), (4, 1, 1),
+    ]  # fmt: skip
+    assert [p.stage.sessions for p in plans] == [2, 2, 2, 4, 4]
+
+
+def test_village_makes_new_conversations_in_every_step_and_the_same_ones_again_when_resumed() -> None:
+    recipe = Recipe(stages=STAGES, data=SMALL, seed=5)
+    plans = steps_of(recipe)
+    first = [Conversations(recipe).for_step(plan, 2) for plan in plans]
+    resumed = Conversations(recipe)
+    assert [resumed.for_step(plan, 2) for plan in reversed(plans)] == first[::-1]
+    made = [c for talks in first for c in talks]
+    assert len({c.id for c in made}) == len(made) == 10
+    assert [len(c.sessions) for c in made] == [2] * 6 + [4] * 4
+    assert all(c.id.startswith("village-train-") for c in made)
+
+
+def test_more_conversations_in_a_step_add_to_those_it_had() -> None:
+    recipe = Recipe(stages=STAGES, data=SMALL)
+    talks, plan = Conversations(recipe), steps_of(recipe)[1]
+    assert talks.for_step(plan, 3)[:2] == talks.for_step(plan, 2)
+
+
+def test_held_out_villages_are_as_long_as_the_longest_stage_and_depend_on_the_data_seed_only() -> None:
+    recipe = Recipe(stages=STAGES, data=SMALL, seed=5)
+    talks = Conversations(recipe)
+    assert list(talks.validation) == generate(0, "val", 2, 8)  # the stage without steps has the default length
+    assert [c.id for c in talks.test] == ["village-test-0-0", "village-test-0-1", "village-test-0-2"]
+    other = Conversations(recipe.model_copy(update={"seed": 6}))
+    assert other.test == talks.test
+    assert other.for_step(steps_of(recipe)[0], 1) != talks.for_step(steps_of(recipe)[0], 1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "talks.json"
+    locomo.dump(generate(1, "train", 5, 3, 0.0), path)
+    return path
+
+
+def names(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"village-train-1-{n}" for n in numbers)
+
+
+def test_a_file_is_visited_round_robin_in_an_order_shuffled_once_per_pass(file: Path) -> None:
+    data = DataConfig(source="locomo", path=str(file), train=names(0, 1, 2), validation=names(3), test=names(4))
+    recipe = Recipe(stages=(StageConfig(sessions=2, steps=30),), data=data)
+    talks = Conversations(recipe)
+    visits = [c for plan in steps_of(recipe) for c in talks.for_step(plan, 2)]
+    assert {len(c.sessions) for c in visits} == {2}
+    passes = [tuple(c.id for c in visits[start : start + 3]) for start in range(0, 60, 3)]
+    assert all(sorted(one) == list(names(0, 1, 2)) for one in passes)
+    assert len(set(passes)) > 3
+    assert [c.id for c in (*talks.validation, *talks.test)] == list(names(3, 4))
+    # Only training conversations are cut.
+    assert [len(c.sessions) for c in talks.test] == [3]
+
+
+def test_what_a_file_cannot_give_is_said_before_work_starts(file: Path) -> None:
+    def made(**data: object) -> Conversations:
+        return Conversations(Recipe(data=DataConfig.model_validate({"source": "locomo", "path": str(file), **data})))
+
+    with pytest.raises(ConfigError, match=r"data\.path is empty; add data\.path=FILE"):
+        made(path="")
+    with pytest.raises(ConfigError, match=r"data\.train names no conversation"):
+        made()
+    with pytest.raises(ConfigError, match=r"data\.test names 'nobody', not in .*; it holds village-train-1-0, "):
+        made(train=names(0), test=("nobody",))
