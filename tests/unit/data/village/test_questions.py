@@ -1,12 +1,13 @@
 """Which questions a history gives: gold answer, evidence, and the stretch of sessions over which each holds."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
 from fairmem.data.village import KINDS, SPLITS, UNKNOWN, QuestionWriter, Split, real_lexicon, simulate
-from fairmem.data.village.questions import PER_SESSION
+from fairmem.data.village.questions import PER_SESSION, _Candidate
 from fairmem.data.village.world import History, Version
 from fairmem.types import Session, Turn
 
@@ -37,7 +38,7 @@ def writer(*versions: Version) -> QuestionWriter:
     return QuestionWriter(random.Random(0), real_lexicon("train"), "train", history)
 
 
-def rows(candidates: list, form: str) -> list[Row]:  # type: ignore[type-arg]
+def rows(candidates: Sequence[_Candidate], form: str) -> list[Row]:
     found = [
         (c.spec.speaker, c.answer, c.category, c.evidence, c.asked_from, c.valid_until)
         for c in candidates
