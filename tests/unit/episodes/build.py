@@ -101,7 +101,8 @@ def told(prompt: Prompt, seed: int) -> str:
     if text.startswith("<manage>"):
         return "\n".join(f"{letter} INSERT" for letter in re.findall(r"^([a-z]) ", text, re.MULTILINE))
     asked = re.findall(r"(\w+)\?", text)[-1]
-    return asked if re.search(rf"\b{asked}\.$", text, re.MULTILINE) else "no information"
+    # Marked as the compact format wants it; scores see the word only.
+    return f"={asked}=" if re.search(rf"\b{asked}\.", text) else "no information"
 
 
 class PlannedPolicy(ScriptedPolicy):
