@@ -110,9 +110,9 @@ class AgentsConfig(_Section):
     """`hashed` (built in, deterministic), or an embedder of the extra `embed`."""
     extractor_max_tokens: _Positive = 96
     """Most tokens of one extractor reply."""
-    manager_max_tokens: _Positive = 48
+    manager_max_tokens: _Positive = 96
     """Most tokens of one manager reply."""
-    answerer_max_tokens: _Positive = 24
+    answerer_max_tokens: _Positive = 96
     """Most tokens of one answer."""
     history: bool = False
     """Whether a role sees its earlier chunks of the same session."""

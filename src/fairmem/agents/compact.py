@@ -1,21 +1,23 @@
 """Prompts and replies of the `compact` family: short line formats for small models trained on them.
 
     <extract> 7 May 2023          <manage> 7 May 2023          <answer>
-    1 Ana: I moved to Lodz.       1 Ana lives in Paris.        7 May 2023: Ana lives in Lodz.
+    1 Ana: I moved to Lodz.       1 Ana lives in Paris.        Ana lives in Lodz. | 7 May 2023
     2 Bo: Nice weather.           <facts>                      <question> Where does Ana live?
     <out>                         a Ana lives in Lodz.         <out>
                                   <out>
-    1 Ana lives in Lodz.          a UPDATE 1                   Lodz
+    1 Ana lives in Lodz.          a UPDATE Ana lives in Paris. Ana lives in =Lodz=.
 
 The prompt ends with the newline after `<out>`; the reply follows it. Turns and entries are numbered from 1
-as shown, facts are lettered a..z, aa, ab... `format_*` writes the replies that `parse_*` reads, for
-demonstrations. All functions are pure; free text passes `compact_line`, so it is one line without `<`.
+as shown, facts are lettered a..z, aa, ab... A decision quotes the entry it is about (its number will do too), an
+answer quotes what it rests on and marks what answers with `=`: a small model finds an entry far more easily
+by writing it out than by pointing at it. `format_*` writes the replies that `parse_*` reads, for demonstrations.
+All functions are pure; free text passes `compact_line`, so it is one line without `<`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fairmem.agents.parsing import Parsed, outcome_of, snippet
@@ -29,6 +31,7 @@ NOTHING = "none"
 
 _FACT_LINE = re.compile(r"([0-9]{1,6}) +(\S.*)")
 _OP_LINE = re.compile(r"([a-z]{1,3}) +([A-Za-z]+)(?: +(.*))?")
+_MARKED = re.compile(r"=\s*([^=]*[^=\s])\s*=")
 _POSITION = re.compile(r"([0-9]{1,6})(?: +(.*))?")
 _OP_NAMES = {
     "INSERT": "INSERT",
@@ -82,12 +85,13 @@ def render_compact_manage(date: datetime, entries: Sequence[str], facts: Sequenc
 def render_compact_answer(entries: Sequence[tuple[datetime, datetime, str]], question: str) -> str:
     """The answerer's prompt: `entries` as (created, last updated, content) in the given order, then the question.
 
-    An entry updated on a later date than it was made on shows both dates, `2 January 2023 > 7 May 2023`.
+    Dates follow the content; an entry updated on a later date than it was made on shows both,
+    `2 January 2023 > 7 May 2023`.
     """
     lines: list[str] = []
     for created, updated, content in entries:
         first, last = long_date(created), long_date(updated)
-        lines.append(f"{last if first == last else f'{first} > {last}'}: {compact_line(content)}")
+        lines.append(f"{compact_line(content)} | {last if first == last else f'{first} > {last}'}")
     return _render("answerer", {"entries": "\n".join(lines), "question": compact_line(question)})
 
 
@@ -96,17 +100,30 @@ def format_extraction(items: Sequence[tuple[int, str]]) -> str:
     return "\n".join([f"{turn} {compact_line(fact)}" for turn, fact in items]) or NOTHING
 
 
-def format_decision(ops: Sequence[tuple[str, str, int | None]]) -> str:
-    """The manager's reply that states `ops`: (fact letter, operation name, entry position from 1 or None) each.
+def format_decision(ops: Sequence[tuple[str, str, str | None]]) -> str:
+    """The manager's reply that states `ops`: (fact letter, operation name, content of the entry or None) each.
 
-    INSERT and NOOP concern no entry; a position given with them is not written.
+    INSERT and NOOP concern no entry; one given with them is not written.
     """
-    return "\n".join([f"{fact} {op} {at}" if op in _ON_ENTRY else f"{fact} {op}" for fact, op, at in ops]) or NOTHING
+    lines = [f"{fact} {op} {compact_line(at or '')}" if op in _ON_ENTRY else f"{fact} {op}" for fact, op, at in ops]
+    return "\n".join(lines) or NOTHING
 
 
-def format_answer(text: str) -> str:
-    """The answerer's reply that states `text`; an empty text is written as `no information`."""
-    return compact_line(text) or NO_INFORMATION
+def format_answer(support: Sequence[tuple[str, str]]) -> str:
+    """The answerer's reply that rests on `support`: (quoted sentence, the part of the answer it gives) each.
+
+    A part that the sentence contains is marked in it; another (a date, yes or no) is marked behind it; a sentence
+    with an empty part is only quoted. Nothing to rest on is written as `no information`.
+    """
+    quotes: list[str] = []
+    for sentence, part in support:
+        sentence, part = compact_line(sentence).replace("=", " "), compact_line(part).replace("=", " ")
+        at = sentence.rfind(part) if part else -1
+        if at >= 0:
+            quotes.append(f"{sentence[:at]}={part}={sentence[at + len(part) :]}")
+        else:
+            quotes.append(f"{sentence} ={part}=" if part else sentence)
+    return " ".join(quotes) or NO_INFORMATION
 
 
 def _complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
@@ -141,8 +158,10 @@ def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tupl
     return Parsed(tuple(items), outcome, tuple(dropped))
 
 
-def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -> Parsed[Change]:
-    """Read a manager reply about `facts` facts and `shown` entries as changes, in the order of the reply.
+def parse_compact_decision(text: str, truncated: bool, facts: int, shown: Sequence[str]) -> Parsed[Change]:
+    """Read a manager reply about `facts` facts and the entries `shown` as changes, in the order of the reply.
+
+    An entry is named by its content as shown or by its number; a number may be followed by wording of its own.
 
     A fact that no line mentions gets a NOOP after the others, unless nothing of the form was found.
     The second line that would touch the same entry is dropped, as is a second INSERT of the same fact.
@@ -150,6 +169,7 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -
     lines, dropped = _complete_lines(text, truncated)
     index_of = {fact_letter(index): index for index in range(facts)}
     changes: list[Change] = []
+    position_of = {compact_line(entry): at for at, entry in reversed(list(enumerate(shown, 1)))}
     mentioned: set[int] = set()
     touched: set[int] = set()
     inserted: set[int] = set()
@@ -167,7 +187,7 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -
             dropped.append(f"no fact {match[1]} among {facts}: {snippet(line)}")
             continue
         mentioned.add(index)
-        change = _change(index, name, match[3] or "", shown)
+        change = _change(index, name, match[3] or "", position_of, len(shown))
         if isinstance(change, str):
             dropped.append(f"{change}: {snippet(line)}")
         elif change[2] in touched:
@@ -188,12 +208,14 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: int) -
     return Parsed(tuple(changes), outcome, tuple(dropped))
 
 
-def _change(index: int, name: str, rest: str, shown: int) -> Change | str:
+def _change(index: int, name: str, rest: str, position_of: Mapping[str, int], shown: int) -> Change | str:
     """The change that `name rest` asks for on fact `index`, or the reason why it cannot be used."""
     position = _POSITION.fullmatch(rest)
     if name in _ON_ENTRY:
+        if rest in position_of:
+            return (index, name, position_of[rest], None)
         if position is None:
-            return f"{name} needs an entry number"
+            return f"{name} names no entry that was shown"
         at, wording = int(position[1]), position[2]
         if not 1 <= at <= shown:
             return f"no entry {at} among {shown}"
@@ -208,10 +230,13 @@ def _change(index: int, name: str, rest: str, shown: int) -> Change | str:
 
 
 def parse_compact_answer(text: str, truncated: bool) -> Parsed[str]:
-    """Read an answerer reply: its first line, as one item. `no information` is an item with outcome EMPTY."""
+    """Read an answerer reply: the marked parts of its first line, else the whole line, as one item.
+
+    `no information` is an item with outcome EMPTY.
+    """
     lines, dropped = _complete_lines(text, truncated)
     dropped += [f"text after the answer: {snippet(line)}" for line in lines[1:]]
-    answer = lines[:1]
+    answer = [", ".join(_MARKED.findall(line)) or line for line in lines[:1]]
     outcome = outcome_of(truncated=truncated, formed=bool(answer), kept=len(answer), dropped=len(dropped))
     if outcome is ParseOutcome.OK and says_no_information(answer[0]):
         outcome = ParseOutcome.EMPTY

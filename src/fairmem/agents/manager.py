@@ -133,7 +133,7 @@ class Manager:
             related: The entries it showed, in the same order; an operation on any other entry is dropped.
         """
         if self.family == "compact":
-            parsed = parse_compact_decision(text, truncated, len(facts), len(related))
+            parsed = parse_compact_decision(text, truncated, len(facts), [entry.content for entry in related])
             ops = tuple(_op_of(change, facts, related) for change in parsed.items)
             return Decision(ops, parsed.outcome, parsed.dropped)
         return _parse_json(text, truncated, context, [entry.id for entry in related])

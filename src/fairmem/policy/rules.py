@@ -83,10 +83,10 @@ def _answer(lines: list[str]) -> str:
     topic = set(_words(asked)) - _COMMON
     best, dated, said = 0, "", ""
     for line in lines:
-        date, colon, text = line.partition(": ")
+        text, bar, date = line.rpartition(" | ")
         common = len(topic & set(_words(text)))
         # Later entries are newer, so they win ties.
-        if colon and not line.startswith("<") and common and common >= best:
+        if bar and not line.startswith("<") and common and common >= best:
             best, dated, said = common, date, text
     if not best:
         return "no information"

@@ -22,7 +22,7 @@ from fairmem.agents.compact import (
     render_compact_extract,
     render_compact_manage,
 )
-from fairmem.data.village import UNKNOWN, World, answer, decide, read
+from fairmem.data.village import World, decide, read, support
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
 from fairmem.types import Session, Turn
@@ -85,8 +85,9 @@ class _Entry:
     updated: datetime
 
 
-def _lettered(ops: list[tuple[str, int | None]]) -> list[tuple[str, str, int | None]]:
-    return [(fact_letter(i), op, None if at is None else at + 1) for i, (op, at) in enumerate(ops)]
+def _decision(ops: list[tuple[str, int | None]], sentences: list[str]) -> str:
+    quoted = [(fact_letter(i), op, None if at is None else sentences[at]) for i, (op, at) in enumerate(ops)]
+    return format_decision(quoted)
 
 
 class Demonstrator:
@@ -177,10 +178,10 @@ class Demonstrator:
         text = render_compact_manage(time, sentences, facts)
         ops = self._decide(facts, sentences, careful=False)
         if not self._mixture.drills or not sentences:
-            demonstration = Demonstration("manager", text, (("", format_decision(_lettered(ops))),))
+            demonstration = Demonstration("manager", text, (("", _decision(ops, sentences)),))
         else:
             prefix, mark, rest = text.partition("<facts>")
-            branches = [(mark + rest, format_decision(_lettered(ops)))]
+            branches = [(mark + rest, _decision(ops, sentences))]
             branches += [self._drill(sentences, time) for _ in range(self._mixture.drills)]
             demonstration = Demonstration("manager", prefix, tuple(branches))
         for fact, (op, at) in zip(facts, ops, strict=True):
@@ -204,7 +205,7 @@ class Demonstrator:
         facts = list(dict.fromkeys(facts))
         _, mark, rest = render_compact_manage(time, sentences, facts).partition("<facts>")
         ops = self._decide(facts, sentences, careful=self._mixture.careful)
-        return mark + rest, format_decision(_lettered(ops))
+        return mark + rest, _decision(ops, sentences)
 
     def _decide(self, facts: list[str], sentences: list[str], careful: bool) -> list[tuple[str, int | None]]:
         """One operation per fact, with the position it concerns from 0; imperfect unless `careful`."""
@@ -247,7 +248,7 @@ class Demonstrator:
         memory = self._perfect if rng.random() < 0.6 else self._memory
         shown: list[_Entry] = []
         for speaker in self._world.conversation.speakers:
-            mine = [e for e in memory if e.sentence.startswith(speaker)]
+            mine = [e for e in memory if e.sentence.startswith((f"{speaker} ", f"{speaker}'s "))]
             chosen = set(rng.sample(range(len(mine)), min(len(mine), rng.choice((2, 4, 5, 6, 6, 6, 8)))))
             shown += [e for i, e in enumerate(mine) if i in chosen]
         if not shown:
@@ -259,8 +260,8 @@ class Demonstrator:
         rng.shuffle(asked)
         prefix, branches, unknown = "", [], 0
         for question in asked[:40]:
-            reply = answer(self._world.specs[question.id], state)
-            if reply == UNKNOWN:
+            rests_on = support(self._world.specs[question.id], state)
+            if not rests_on:
                 unknown += 1
                 if unknown > max(1, questions // 4):
                     continue
@@ -269,7 +270,7 @@ class Demonstrator:
                 words = reword_question(words, rng)
             text = render_compact_answer(entries, words)
             prefix, mark, rest = text.partition("<question>")
-            branches.append((mark + rest, format_answer(reply)))
+            branches.append((mark + rest, format_answer(rests_on)))
             if len(branches) == questions:
                 break
         return Demonstration("answerer", prefix, tuple(branches)) if branches else None

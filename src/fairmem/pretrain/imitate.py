@@ -27,13 +27,11 @@ _EPOCH_STEPS = 250
 """The data stream starts afresh, from its own seed, every so many steps; resuming happens at these points."""
 
 PHASES: tuple[tuple[int, Mixture], ...] = (
-    (0, Mixture()),
-    (2250, Mixture(rewording=0.5)),
-    (3250, Mixture(questions=12, rewording=0.5, extractions=0.6, drills=4, careful=True)),
-    (5500, Mixture(questions=8, rewording=0.5, drills=2)),
+    (0, Mixture(questions=8, rewording=0.3, drills=2, careful=True)),
+    (3500, Mixture(questions=8, rewording=0.5, drills=2)),
 )
-"""(first step, what is demonstrated from there on): copying first, then other words, then looking things up in memory,
-at last the mixture as it is meant, with all its imperfections."""
+"""(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up, at
+last the mixture as it is meant, with all its imperfections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class ImitationSettings:
     """
 
     seed: int = 0
-    steps: int = 7500
+    steps: int = 5000
     rows: int = 10
     length: int = 384
     pseudo_words: float = 0.8

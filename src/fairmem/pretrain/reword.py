@@ -52,13 +52,7 @@ def reword(text: str, held: Sequence[str], rng: random.Random) -> str:
 
 
 def reword_question(text: str, rng: random.Random) -> str:
-    """`text` with another question word, a filler at its end, or both."""
-    first, _, rest = text.partition(" ")
-    if first in ("What", "Which") and rng.random() < 0.5:
-        first = "Which" if first == "What" else "What"
-    elif first in ("Would", "Could") and rng.random() < 0.5:
-        first = "Could" if first == "Would" else "Would"
-    text = f"{first} {rest}"
-    if rng.random() < 0.4:
-        text = f"{text[:-1]} {rng.choice(('now', 'these days', 'today', 'at the moment', 'by now'))}?"
-    return text
+    """`text` with a filler before its question mark or in front."""
+    if rng.random() < 0.7:
+        return f"{text[:-1]} {rng.choice(('now', 'these days', 'today', 'at the moment', 'by now'))}?"
+    return f"{rng.choice(('So', 'Well', 'Actually', 'Tell me'))}, {text[0].lower()}{text[1:]}"

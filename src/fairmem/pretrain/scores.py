@@ -65,10 +65,7 @@ def _examples(split: Split, conversations: int, seed: int, role: str) -> list[tu
 
 
 def _score_role(policy: Policy, examples: Sequence[tuple[Demonstration, str, str]], tally: _Tally, role: str) -> None:
-    requests = [
-        SampleRequest((Message("user", d.prefix + rest),), 96 if role != "answerer" else 32, 0.0, 0, role)
-        for d, rest, _ in examples
-    ]
+    requests = [SampleRequest((Message("user", d.prefix + rest),), 96, 0.0, 0, role) for d, rest, _ in examples]
     for (demonstration, _, gold), reply in zip(examples, policy.sample(requests), strict=True):
         tally.asked[role] += 1
         if isinstance(reply, CallFailure):
@@ -86,7 +83,7 @@ def _score_role(policy: Policy, examples: Sequence[tuple[Demonstration, str, str
                 tally.count("fact exact", item in said)
         elif role == "manager":
             facts = demonstration.prefix.split("<facts>")[1].count("\n") - 2
-            shown = demonstration.prefix.split("<facts>")[0].count("\n") - 1
+            shown = [line.partition(" ")[2] for line in demonstration.prefix.split("<facts>")[0].splitlines()[1:]]
             decided = parse_compact_decision(reply.text, cut, facts, shown)
             tally.parsed[role] += decided.outcome in _PARSED
             right = {change[0]: change for change in parse_compact_decision(gold, False, facts, shown).items}
@@ -97,5 +94,6 @@ def _score_role(policy: Policy, examples: Sequence[tuple[Demonstration, str, str
             answered = parse_compact_answer(reply.text, cut)
             tally.parsed[role] += answered.outcome in _PARSED
             text = answered.items[0] if answered.items else ""
-            hit = exact_match(text, gold) == 1.0
-            tally.count("answer refuses" if gold == UNKNOWN else "answer exact", hit)
+            right_answer = parse_compact_answer(gold, False).items[0]
+            hit = exact_match(text, right_answer) == 1.0
+            tally.count("answer refuses" if right_answer == UNKNOWN else "answer exact", hit)

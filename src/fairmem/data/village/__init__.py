@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairmem.data.village.lexicon import Lexicon, pseudo_lexicon, real_lexicon
-from fairmem.data.village.oracle import UNKNOWN, Decision, QuestionSpec, Statement, answer, decide, long_date, read
+from fairmem.data.village.oracle import (
+    UNKNOWN,
+    Decision,
+    QuestionSpec,
+    Statement,
+    answer,
+    decide,
+    long_date,
+    read,
+    support,
+)
 from fairmem.data.village.phrasing import KINDS, SPLITS, Split
 from fairmem.data.village.questions import QuestionWriter
 from fairmem.data.village.world import MAX_SESSIONS, Simulator
@@ -39,6 +49,7 @@ __all__ = [
     "read",
     "real_lexicon",
     "simulate",
+    "support",
 ]
 
 
@@ -79,6 +90,8 @@ def simulate(
     """
     if split not in SPLITS:
         raise ConfigError(f"village split is {split!r}, expected one of {', '.join(SPLITS)}")
+    if not 0.0 <= pseudo_words <= 1.0:
+        raise ConfigError(f"village pseudo_words is {pseudo_words}, expected a share from 0 to 1")
     lexicon = real_lexicon(split)
     if pseudo_words:
         lexicon = pseudo_lexicon(python_rng(seed, "village", split, index, "words"), lexicon, pseudo_words)
@@ -98,5 +111,11 @@ def simulate(
 def generate(
     seed: int, split: Split, conversations: int, sessions: int, difficulty: float = 0.5, start: int = 0
 ) -> list[Conversation]:
-    """Conversations number `start` to `start + conversations - 1` of the stream (`seed`, `split`)."""
+    """Conversations number `start` to `start + conversations - 1` of the stream (`seed`, `split`).
+
+    Raises:
+        ConfigError: as for `simulate`, or a negative number of conversations.
+    """
+    if conversations < 0:
+        raise ConfigError(f"village conversations is {conversations}, expected 0 or more")
     return [simulate(seed, split, start + index, sessions, difficulty).conversation for index in range(conversations)]

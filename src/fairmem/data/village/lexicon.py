@@ -70,7 +70,13 @@ def pseudo_lexicon(rng: random.Random, base: Lexicon, share: float = 0.8) -> Lex
             word += " " + _pseudo_word(rng)
         return word.title() if key in _CAPITALISED else word
 
+    real = {name for split in SPLITS for name in real_lexicon(split).names}
     names: dict[str, None] = {}
     while len(names) < 6:
-        names[_pseudo_word(rng).capitalize() if rng.random() < share else rng.choice(base.names)] = None
+        name = _pseudo_word(rng).capitalize()
+        if rng.random() >= share:
+            name = rng.choice(base.names)
+        elif name in real:  # "Mason" may be made up by chance; names of other splits must not be seen
+            continue
+        names[name] = None
     return Lexicon(tuple(names), {key: tuple(filler(key) for _ in range(_PER_CONVERSATION)) for key in base.values})

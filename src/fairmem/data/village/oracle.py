@@ -106,45 +106,56 @@ def decide(fact: str, entries: Sequence[str]) -> Decision:
     return Decision("UPDATE", same_kind)
 
 
-def _held(speaker: str, kind: str, statements: Sequence[Statement]) -> list[str]:
-    """Values of `kind` that hold for `speaker` after reading `statements` in order of time."""
-    values: list[str] = []
-    for s in statements:
+def _held(
+    speaker: str, kind: str, memory: Sequence[tuple[Statement, str, datetime]]
+) -> list[tuple[Statement, str, datetime]]:
+    """What holds of `kind` for `speaker` after reading `memory` in order of time."""
+    held: list[tuple[Statement, str, datetime]] = []
+    for known in memory:
+        s = known[0]
         if s.speaker != speaker:
             continue
         if s.kind == kind:
             if not s.holds:
-                values = [v for v in values if v != s.value]
+                held = [h for h in held if h[0].value != s.value]
             elif not KINDS[kind].multiple:
-                values = [s.value]
-            elif s.value not in values:
-                values.append(s.value)
+                held = [known]
+            elif all(h[0].value != s.value for h in held):
+                held.append(known)
         elif kind == "plan" and s.kind == "trip":
-            values = [v for v in values if v != s.value]
-    return values
+            held = [h for h in held if h[0].value != s.value]
+    return held
+
+
+def support(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> list[tuple[str, str]]:
+    """What the answer to `spec` rests on: (sentence of `memory`, the part of the answer it gives) each.
+
+    A sentence that only leads to the next has an empty part. Nothing is returned where memory does not tell.
+    `memory` holds (sentence, time of its latest version), oldest first.
+    """
+    known = [(statement, text, time) for text, time in memory if (statement := read(text)) is not None]
+    if spec.form == "when":
+        for s, text, time in known:
+            if s.holds and (s.speaker, s.kind, s.value) == (spec.speaker, spec.kind, spec.value):
+                return [(text, long_date(time))]
+        return []
+    if spec.form == "two_hop":
+        for person in dict.fromkeys(s.speaker for s, _, _ in known):
+            for s, text, _ in _held(person, spec.kind, known):
+                if s.value == spec.value:
+                    found = _held(person, spec.then, known)
+                    return [(text, ""), *((t, f.value) for f, t, _ in found)] if found else []
+        return []
+    held = _held(spec.speaker, spec.kind, known)
+    if spec.form == "whether" and held:
+        same = [text for s, text, _ in held if s.value == spec.value]
+        return [(same[0], "yes")] if same else [(held[-1][1], "no")]
+    return [(text, s.value) for s, text, _ in held]
 
 
 def answer(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> str:
     """The answer to `spec` from `memory`: (sentence, time of its latest version) pairs, oldest first."""
-    read_all = [(statement, time) for text, time in memory if (statement := read(text)) is not None]
-    statements = [statement for statement, _ in read_all]
-    if spec.form == "when":
-        for s, time in read_all:
-            if s.holds and (s.speaker, s.kind, s.value) == (spec.speaker, spec.kind, spec.value):
-                return long_date(time)
-        return UNKNOWN
-    if spec.form == "two_hop":
-        for person in dict.fromkeys(s.speaker for s in statements):
-            if spec.value in _held(person, spec.kind, statements):
-                values = _held(person, spec.then, statements)
-                return ", ".join(values) if values else UNKNOWN
-        return UNKNOWN
-    values = _held(spec.speaker, spec.kind, statements)
-    if not values:
-        return UNKNOWN
-    if spec.form == "whether":
-        return "yes" if spec.value in values else "no"
-    return ", ".join(values)
+    return ", ".join(part for _, part in support(spec, memory) if part) or UNKNOWN
 
 
 def long_date(time: datetime) -> str:

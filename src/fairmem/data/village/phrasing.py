@@ -86,7 +86,7 @@ CITY = Kind(
     asks=_split(
         ("Where does {n} live?", "Which city does {n} live in?", "What city is {n} living in now?"),
         ("In which city does {n} live?",),
-        ("Which city is {n} living in?", "Where is {n} living now?"),
+        ("Which city is home to {n}?", "Where is {n} living?"),
     ),
     asks_when=_split(
         ("When did {n} move to {v}?", "On what date did {n} move to {v}?"),
@@ -122,7 +122,7 @@ JOB = Kind(
     asks=_split(
         ("What is {n}'s job?", "What does {n} work as?", "What job does {n} have?"),
         ("Which job does {n} have?",),
-        ("What does {n} work as now?", "What job does {n} have now?"),
+        ("As what does {n} work?", "What job is {n} doing?"),
     ),
     asks_when=_split(
         ("When did {n} start working as {a} {v}?", "On what date did {n} start the job of {v}?"),
@@ -165,7 +165,7 @@ PET = Kind(
     asks=_split(
         ("What pets does {n} have?", "Which pets does {n} have?", "What does {n} have as a pet?"),
         ("Which animals does {n} have as a pet?",),
-        ("What pets does {n} have now?", "Which pets does {n} have at home?"),
+        ("What pets is {n} keeping?", "Which pets live with {n}?"),
     ),
     asks_when=_split(
         ("When did {n} adopt {a} {v}?", "On what date did {n} get {a} {v}?"),
@@ -200,7 +200,7 @@ ITEM = Kind(
     asks=_split(
         ("What does {n} own?", "Which things does {n} own?", "What things does {n} own?"),
         ("Which things are owned by {n}?",),
-        ("What does {n} own now?", "Which things does {n} own now?"),
+        ("What is owned by {n}?", "Which of the things does {n} own?"),
     ),
     asks_when=_split(
         ("When did {n} get {a} {v}?", "On what date did {n} buy {a} {v}?"),
@@ -243,7 +243,7 @@ INSTRUMENT = Kind(
     asks=_split(
         ("What instruments does {n} play?", "Which instruments does {n} play?", "What instrument does {n} play?"),
         ("Which instrument can {n} play?",),
-        ("Which instrument does {n} play?", "What instruments does {n} play now?"),
+        ("Which instrument is {n} playing?", "What is the instrument that {n} plays?"),
     ),
     asks_when=_NONE,
     asks_whether=_split(
@@ -273,7 +273,7 @@ SPORT = Kind(
     asks=_split(
         ("What sport does {n} do?", "What is {n}'s sport?", "Which sport does {n} train?"),
         ("Which sport is {n} doing?",),
-        ("Which sport does {n} do?", "What sport does {n} train now?"),
+        ("Which sport is {n} training?", "What is the sport of {n}?"),
     ),
     asks_when=_NONE,
     asks_whether=_split(
@@ -297,7 +297,11 @@ FOOD = Kind(
             (1, "I love to eat {v}."),
         ),
         ((0, "My favourite dish is {v}."), (1, "I eat {v} every day.")),
-        ((0, "By now {v} is my favourite thing to eat."), (0, "My favourite food is {v}."), (1, "I love eating {v}.")),
+        (
+            (0, "By now {v} is my favourite thing to eat."),
+            (0, "My favourite dish to eat is {v}."),
+            (1, "I love eating {v}."),
+        ),
     ),
     says_gone=_NONE,
     asks=_split(
@@ -333,7 +337,7 @@ GENRE = Kind(
     asks=_split(
         ("What music does {n} listen to?", "What music does {n} like?", "Which music is {n} into?"),
         ("Which kind of music does {n} like?",),
-        ("Which music does {n} listen to?", "What music is {n} into?"),
+        ("Which music is {n} listening to?", "What is the music that {n} likes?"),
     ),
     asks_when=_NONE,
     asks_whether=_split(
@@ -362,7 +366,7 @@ COLOUR = Kind(
     asks=_split(
         ("What is {n}'s favourite colour?", "Which colour does {n} love?", "What colour does {n} like?"),
         ("Which colour is {n}'s favourite?",),
-        ("What colour does {n} love?", "Which colour does {n} like?"),
+        ("What is the colour {n} loves?", "Which colour is {n} fond of?"),
     ),
     asks_when=_NONE,
     asks_whether=_split(
@@ -401,7 +405,7 @@ PLAN = Kind(
     asks=_split(
         ("Which country does {n} plan to visit?", "Where does {n} plan to travel?", "What trip is {n} planning?"),
         ("Which country is {n} planning to visit?",),
-        ("Where does {n} plan to go?", "Which trip is {n} planning?"),
+        ("Where does {n} plan to go?", "Which trip does {n} plan?"),
     ),
     asks_when=_NONE,
     asks_whether=_NONE,
@@ -427,7 +431,7 @@ TRIP = Kind(
     asks=_split(
         ("Which countries has {n} visited?", "Which country has {n} visited?", "Where has {n} travelled?"),
         ("What country has {n} visited?",),
-        ("What countries has {n} visited?", "Which countries did {n} visit?"),
+        ("What countries did {n} travel to?", "Which countries did {n} visit?"),
     ),
     asks_when=_split(
         ("When did {n} visit {v}?", "On what date did {n} return from {v}?"),

@@ -54,8 +54,9 @@ class QuestionWriter:
         for session in sorted(by_session):
             for number, c in enumerate(self._pick(by_session[session]), start=1):
                 identity = f"q{session}.{number}"
+                evidence = tuple(dict.fromkeys(c.evidence))  # one turn may tell two facts
                 questions.append(
-                    Question(identity, c.text, c.answer, c.category, c.evidence, c.asked_from, c.valid_until)
+                    Question(identity, c.text, c.answer, c.category, evidence, c.asked_from, c.valid_until)
                 )
                 specs[identity] = c.spec
         return questions, specs
@@ -105,6 +106,7 @@ class QuestionWriter:
     def _whether(self, version: Version, until: int | None, held: set[str]) -> _Candidate:
         right = self._rng.random() < 0.5
         others = [x for x in self._lexicon.values[version.kind.lexicon_key] if x not in held]
+        right = right or not others
         value = version.value if right else self._rng.choice(others)
         return _Candidate(
             QuestionSpec("whether", version.speaker, version.kind.name, value),
@@ -130,9 +132,8 @@ class QuestionWriter:
                 ended = [v for v in versions if v.until == start]
                 if not held and self._rng.random() < 0.6:
                     continue  # an empty memory also passes these; a few are enough to notice stale entries
-                if not held and (name == "plan" and any(v.ended_by is None for v in ended)):
-                    continue
-                evidence = tuple(v.turn for v in held) or tuple(v.ended_by for v in ended if v.ended_by)
+                # What ended a value is evidence too: the session that took it back shall be credited.
+                evidence = (*(v.turn for v in held), *(v.ended_by for v in ended if v.ended_by))
                 category: Category = (
                     "multi_hop" if len({v.session for v in held}) > 1 else "knowledge_update" if ended else "single_hop"
                 )

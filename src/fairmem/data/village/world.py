@@ -80,7 +80,7 @@ class Simulator:
         self._p_repeat = 0.08 + 0.10 * d
         self._p_gone = self._p_repeat + 0.05 + 0.07 * d
         self._p_fulfil = self._p_gone + 0.07
-        self._p_change = 0.25 + 0.35 * d
+        self._p_change = 0.05 + 0.60 * d
         self._p_dressing = 0.10 + 0.20 * d
         first, second = rng.sample(lexicon.names, 2)
         self._others = [name for name in lexicon.names if name not in (first, second)]
@@ -143,7 +143,8 @@ class Simulator:
                 return self._take_back(rng.choice(losable), session, turn)
         elif u < self._p_fulfil:
             plans = [v for v in current if v.kind.name == "plan" and v.session < session]
-            if plans:
+            visited = sum(v.kind.name == "trip" for v in current)
+            if plans and visited < _MOST_HELD["trip"]:
                 plan = rng.choice(plans)
                 self._end(plan, session, turn)
                 return self._state(speaker, KINDS["trip"], plan.value, session, turn, replaces=plan)
@@ -152,15 +153,17 @@ class Simulator:
     def _news(self, speaker: str, session: int, turn: str) -> str:
         """A new value; single-valued kinds that are already known change with the probability of the dial."""
         rng, current = self._rng, self._current[speaker]
-        kind = rng.choice(_STATED_KINDS)
+        told = [v.kind for v in current if not v.kind.multiple]
+        room = [k for k in _STATED_KINDS if sum(v.kind is k for v in current) < _MOST_HELD.get(k.name, 1)]
+        if told and (not room or rng.random() < self._p_change):
+            kind = rng.choice(told)
+        else:
+            kind = rng.choice(room or _STATED_KINDS)
         held = [v for v in current if v.kind is kind]
-        for _ in range(4):
-            if not held or (len(held) < _MOST_HELD[kind.name] if kind.multiple else rng.random() < self._p_change):
-                break
-            kind = rng.choice(_STATED_KINDS)
-            held = [v for v in current if v.kind is kind]
         known = {v.value for v in current if v.kind.lexicon_key == kind.lexicon_key}
         fresh = [value for value in self._lexicon.values[kind.lexicon_key] if value not in known]
+        if not fresh:  # every country was planned or visited
+            return self._repeat(rng.choice(current), session, turn)
         value = rng.choice(fresh)
         if kind.multiple:
             if len(held) >= _MOST_HELD[kind.name]:

@@ -59,6 +59,21 @@ def test_wrong_arguments_are_refused_with_what_was_found_and_what_is_expected() 
         with pytest.raises(ConfigError, match=r"difficulty is .*, expected a number from 0 \(easy\) to 1 \(hard\)"):
             simulate(0, "train", 0, 4, difficulty)
 
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match=r"pseudo_words is .*, expected a share from 0 to 1"):
+            simulate(0, "train", 0, 4, 0.5, share)
+    with pytest.raises(ConfigError, match="conversations is -1, expected 0 or more"):
+        generate(0, "train", -1, 4)
+    assert generate(0, "train", 0, 4) == []
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("pseudo_words", [0.0, 1.0])
+def test_the_longest_conversations_can_be_made_of_few_words(split: Split, pseudo_words: float) -> None:
+    for index, difficulty in enumerate((0.0, 0.5, 1.0)):
+        made = simulate(5, split, index, MAX_SESSIONS, difficulty, pseudo_words).conversation
+        assert len(made.sessions) == MAX_SESSIONS
+
 
 def test_sessions_are_dated_in_order_and_their_turns_alternate() -> None:
     for world in worlds("train"):
@@ -97,7 +112,7 @@ def test_all_six_categories_are_asked_in_every_split(split: Split) -> None:
 
 
 def test_a_generated_set_survives_a_locomo_file(tmp_path: Path) -> None:
-    made: list[Conversation] = [w.conversation for split in SPLITS for w in worlds(split, difficulty=0.0)]
+    made: list[Conversation] = [w.conversation for split in SPLITS for w in worlds(split, difficulty=1.0)]
     path = tmp_path / "village.json"
     locomo.dump(made, path)
     assert locomo.load(path) == made

@@ -141,5 +141,6 @@ def test_evidence_is_told_before_it_is_asked_for(split: Split) -> None:
         where = conversation.session_of_turn()
         for question in conversation.questions:
             assert question.evidence and set(question.evidence) <= set(where)
+            assert len(set(question.evidence)) == len(question.evidence)
             assert question.asked_from >= max(where[turn] for turn in question.evidence)
             assert question.valid_until is None or question.asked_from <= question.valid_until < 12
