@@ -30,16 +30,20 @@ class Recorder:
         self.requests: list[SampleRequest] = []
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        """Pass on and keep."""
         self.requests += requests
         return self.policy.sample(requests)
 
     def score(self, prompt_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Pass on."""
         return self.policy.score(prompt_ids, ids)
 
     def count_tokens(self, text: str) -> int:
+        """Pass on."""
         return self.policy.count_tokens(text)
 
     def close(self) -> None:
+        """Pass on."""
         self.policy.close()
 
 
@@ -65,8 +69,8 @@ def main() -> None:
         peak = sum(len(getattr(reply, "ids", ())) for reply in replies) / seconds
         ratios.append(effective / peak)
         print(
-            f"step {step.step + 1}: {report.waves.calls} calls in {report.waves.waves} waves, rollout {effective:,.0f} tokens/s, "
-            f"the same calls at once {peak:,.0f} tokens/s, ratio {ratios[-1]:.2f}"
+            f"step {step.step + 1}: {report.waves.calls} calls in {report.waves.waves} waves, "
+            f"rollout {effective:,.0f} tokens/s, the same calls at once {peak:,.0f} tokens/s, ratio {ratios[-1]:.2f}"
         )
     print(f"median ratio of {len(ratios)} steps: {statistics.median(ratios):.2f}")
 
