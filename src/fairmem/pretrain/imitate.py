@@ -28,7 +28,7 @@ _EPOCH_STEPS = 250
 
 PHASES: tuple[tuple[int, Mixture], ...] = (
     (0, Mixture(questions=8, rewording=0.3, drills=2, careful=True)),
-    (3500, Mixture(questions=8, rewording=0.5, drills=2)),
+    (4500, Mixture(questions=8, rewording=0.5, drills=2)),
 )
 """(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up, at
 last the mixture as it is meant, with all its imperfections."""
@@ -43,7 +43,7 @@ class ImitationSettings:
     """
 
     seed: int = 0
-    steps: int = 5000
+    steps: int = 6000
     rows: int = 10
     length: int = 384
     pseudo_words: float = 0.8
