@@ -86,13 +86,19 @@ def render_compact_answer(entries: Sequence[tuple[datetime, datetime, str]], que
     """The answerer's prompt: `entries` as (created, last updated, content) in the given order, then the question.
 
     Dates follow the content; an entry updated on a later date than it was made on shows both,
-    `2 January 2023 > 7 May 2023`.
+    `2 January 2023 > 7 May 2023`. A `=` in a content or the question is shown as a blank: what an answer quotes must
+    not bring marks of its own.
     """
     lines: list[str] = []
     for created, updated, content in entries:
         first, last = long_date(created), long_date(updated)
-        lines.append(f"{compact_line(content)} | {last if first == last else f'{first} > {last}'}")
-    return _render("answerer", {"entries": "\n".join(lines), "question": compact_line(question)})
+        lines.append(f"{_unmarked(content)} | {last if first == last else f'{first} > {last}'}")
+    return _render("answerer", {"entries": "\n".join(lines), "question": _unmarked(question)})
+
+
+def _unmarked(text: str) -> str:
+    """`compact_line` of `text` with blanks for `=`, the mark of an answer."""
+    return compact_line(text.replace("=", " "))
 
 
 def format_extraction(items: Sequence[tuple[int, str]]) -> str:
@@ -117,7 +123,7 @@ def format_answer(support: Sequence[tuple[str, str]]) -> str:
     """
     quotes: list[str] = []
     for sentence, part in support:
-        sentence, part = compact_line(sentence).replace("=", " "), compact_line(part).replace("=", " ")
+        sentence, part = _unmarked(sentence), _unmarked(part)
         at = sentence.rfind(part) if part else -1
         if at >= 0:
             quotes.append(f"{sentence[:at]}={part}={sentence[at + len(part) :]}")

@@ -47,7 +47,7 @@ def test_the_compact_prompt_shows_dates_contents_and_question() -> None:
     assert COMPACT.prompt("Where does Ana live?", [DOG, LODZ], ("Ana", "Bo")) == (
         Message(
             "user",
-            "<answer>\n2 January 2023: Bo has a dog in Lodz.\n2 January 2023 > 7 May 2023: Ana lives in Lodz.\n"
+            "<answer>\nBo has a dog in Lodz. | 2 January 2023\nAna lives in Lodz. | 2 January 2023 > 7 May 2023\n"
             "<question> Where does Ana live?\n<out>\n",
         ),
     )
@@ -106,7 +106,9 @@ def test_an_answer_that_may_be_cut_is_not_used(text: str, answer: str) -> None:
     assert (found.text, found.outcome) == (answer, ParseOutcome.TRUNCATED)
 
 
-def test_the_compact_answer_is_the_first_line() -> None:
+def test_the_compact_answer_is_what_the_first_line_marks() -> None:
+    assert COMPACT.parse("Ana lives in =Lodz=.\n", False).text == "Lodz"
+    assert COMPACT.parse("Ana has a =cat=.\nAna has a =dog=.", False).text == "cat"
     assert COMPACT.parse("Lodz\n", False).text == "Lodz"
     assert COMPACT.parse("Lodz\nParis", False).outcome is ParseOutcome.PARTIAL
     assert COMPACT.parse("", False) == COMPACT.parse(" \n", False)

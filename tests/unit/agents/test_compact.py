@@ -60,7 +60,7 @@ def test_the_answer_prompt_shows_both_dates_only_where_they_differ() -> None:
         "Where does Ana live?",
     )
     assert prompt == (
-        "<answer>\n7 May 2023: Ana lives in Lodz.\n2 January 2023 > 7 May 2023: Ana has a dog.\n"
+        "<answer>\nAna lives in Lodz. | 7 May 2023\nAna has a dog. | 2 January 2023 > 7 May 2023\n"
         "<question> Where does Ana live?\n<out>\n"
     )
 
@@ -83,20 +83,43 @@ def test_gold_outputs_are_exactly_as_documented() -> None:
         == "1 Ana lives in Lodz.\n1 Ana has a dog."
     )
     assert format_extraction([]) == "none"
-    assert format_decision([("a", "UPDATE", 1), ("b", "NOOP", None)]) == "a UPDATE 1\nb NOOP"
-    assert format_decision([("a", "NOOP", 2), ("b", "INSERT", None)]) == "a NOOP\nb INSERT"
-    assert format_answer("Lodz") == "Lodz"
-    assert format_answer("") == "no information"
+    paris = "Ana lives in Paris."
+    assert format_decision([("a", "UPDATE", paris), ("b", "NOOP", None)]) == "a UPDATE Ana lives in Paris.\nb NOOP"
+    assert format_decision([("a", "NOOP", paris), ("b", "INSERT", None)]) == "a NOOP\nb INSERT"
+    assert format_decision([("a", "DELETE", "Ana <3 Paris.")]) == "a DELETE Ana (3 Paris."
+    assert format_decision([]) == "none"
+
+
+@pytest.mark.parametrize(
+    ("support", "reply"),
+    [
+        ([("Ana lives in Lodz.", "Lodz")], "Ana lives in =Lodz=."),
+        # A part the sentence does not contain is marked behind it.
+        ([("Ana visited Peru.", "30 July 2023")], "Ana visited Peru. =30 July 2023="),
+        ([("Ana lives in Lodz.", "yes")], "Ana lives in Lodz. =yes="),
+        # The first of two hops gives no part of the answer.
+        ([("Bo works as a baker.", ""), ("Bo lives in Oslo.", "Oslo")], "Bo works as a baker. Bo lives in =Oslo=."),
+        ([("Ana has a cat.", "cat"), ("Ana has a dog.", "dog")], "Ana has a =cat=. Ana has a =dog=."),
+        # The value stands last, whatever else has its name.
+        ([("Lodz lives in Lodz.", "Lodz")], "Lodz lives in =Lodz=."),
+        ([], "no information"),
+    ],
+)
+def test_answers_quote_what_they_rest_on_and_mark_what_answers(support: list[tuple[str, str]], reply: str) -> None:
+    assert format_answer(support) == reply
 
 
 def test_what_the_formatters_write_the_parsers_read_back() -> None:
     items = [(1, "Ana lives in Lodz."), (3, "Bo has 2 dogs.")]
     assert parse_compact_extract(format_extraction(items), False, 3).items == tuple(items)
+    shown = ["Ana lives in Paris.", "Bo <3  dogs."]
     decision = parse_compact_decision(
-        format_decision([("a", "INSERT", None), ("b", "UPDATE", 2), ("c", "DELETE", 1), ("d", "NOOP", None)]),
+        format_decision(
+            [("a", "INSERT", None), ("b", "UPDATE", shown[1]), ("c", "DELETE", shown[0]), ("d", "NOOP", None)]
+        ),
         False,
         4,
-        2,
+        shown,
     )
     assert decision.items == (
         (0, "INSERT", None, None),
@@ -105,7 +128,9 @@ def test_what_the_formatters_write_the_parsers_read_back() -> None:
         (3, "NOOP", None, None),
     )
     assert decision.outcome is ParseOutcome.OK
-    assert parse_compact_answer(format_answer("12 May"), False).items == ("12 May",)
+    answer = format_answer([("Ana has a cat.", "cat"), ("Ana has a dog.", "dog"), ("Ana visited Peru.", "12 May")])
+    assert parse_compact_answer(answer, False).items == ("cat, dog, 12 May",)
+    assert parse_compact_answer(format_answer([]), False).outcome is ParseOutcome.EMPTY
 
 
 @pytest.mark.parametrize(
@@ -129,9 +154,10 @@ def test_extract_replies(text: str, items: tuple[object, ...], outcome: ParseOut
 def test_a_cut_reply_keeps_only_its_complete_lines() -> None:
     extraction = parse_compact_extract("1 Ana lives in Lodz.\n2 Bo ha", True, 2)
     assert (extraction.items, extraction.outcome) == (((1, "Ana lives in Lodz."),), ParseOutcome.TRUNCATED)
-    decision = parse_compact_decision("a INSERT\nb UPDATE 1", True, 2, 12)  # the cut may hide the 2 of 12
+    shown = [f"Ana has {number} dogs." for number in range(1, 13)]
+    decision = parse_compact_decision("a INSERT\nb UPDATE 1", True, 2, shown)  # the cut may hide the 2 of 12
     assert decision.items == ((0, "INSERT", None, None), (1, "NOOP", None, None))
-    assert parse_compact_answer("Lod", True).items == ()
+    assert parse_compact_answer("Ana lives in =Lod", True).items == ()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +172,15 @@ def test_a_cut_reply_keeps_only_its_complete_lines() -> None:
             ParseOutcome.OK,
             0,
         ),
+        (
+            "a UPDATE Ana lives in Paris.\nb DELETE Ana has a dog.",
+            ((0, "UPDATE", 1, None), (1, "DELETE", 2, None)),
+            ParseOutcome.OK,
+            0,
+        ),
         ("a UPDATE 1\nb DELETE 1", ((0, "UPDATE", 1, None),), ParseOutcome.PARTIAL, 1),
+        ("a UPDATE Ana lives in Paris.\nb DELETE 1", ((0, "UPDATE", 1, None),), ParseOutcome.PARTIAL, 1),
+        ("a UPDATE Ana lives in Paris\nb DELETE Bo has a dog.", (), ParseOutcome.NO_ITEMS, 2),
         ("a DELETE 1\na INSERT\na INSERT\nb NOOP", 3, ParseOutcome.PARTIAL, 1),
         ("a UPDATE 3\nb UPDATE", (), ParseOutcome.NO_ITEMS, 2),
         ("a DELETE 0\nb UPDATE 0", (), ParseOutcome.NO_ITEMS, 2),
@@ -159,15 +193,43 @@ def test_a_cut_reply_keeps_only_its_complete_lines() -> None:
     ],
 )
 def test_manage_replies(text: str, items: object, outcome: ParseOutcome, dropped: int) -> None:
-    parsed = parse_compact_decision(text, False, facts=2, shown=2)
+    parsed = parse_compact_decision(text, False, 2, ["Ana lives in Paris.", "Ana has a dog."])
     found = len(parsed.items) if isinstance(items, int) else parsed.items
     assert (found, parsed.outcome, len(parsed.dropped)) == (items, outcome, dropped)
+
+
+def test_an_entry_is_named_by_its_content_before_its_number() -> None:
+    # Of two equal entries the first is meant; an entry whose content is a number is named by it.
+    shown = ["Ana sings.", "Ana sings.", "2", "Ana  <3 Bo."]
+    assert parse_compact_decision("a DELETE Ana sings.", False, 1, shown).items == ((0, "DELETE", 1, None),)
+    assert parse_compact_decision("a DELETE 2", False, 1, shown).items == ((0, "DELETE", 3, None),)
+    # Contents are compared as the prompt shows them.
+    assert parse_compact_decision("a UPDATE Ana (3 Bo.", False, 1, shown).items == ((0, "UPDATE", 4, None),)
+
+
+def test_no_text_can_plant_the_mark_of_an_answer() -> None:
+    sly = "Ana says x =Paris= y<br>and 1 == 2."
+    seen = "Ana says x Paris y(br>and 1 2."
+    assert render_compact_answer([(DAY, DAY, sly)], "Is =it= so?") == (
+        f"<answer>\n{seen} | 7 May 2023\n<question> Is it so?\n<out>\n"
+    )
+    # A model that copies what it was shown brings no mark but its own, and neither do demonstrations.
+    assert parse_compact_answer(f"{seen} =yes=", False).items == ("yes",)
+    assert format_answer([(sly, "yes")]) == f"{seen} =yes="
+    assert format_answer([("Ana owes 2 = two.", "2 = two")]) == "Ana owes =2 two=."
 
 
 @pytest.mark.parametrize(
     ("text", "items", "outcome"),
     [
         ("Lodz", ("Lodz",), ParseOutcome.OK),
+        ("Ana lives in =Lodz=.", ("Lodz",), ParseOutcome.OK),
+        ("Ana has a = cat =. Ana has a =dog=.", ("cat, dog",), ParseOutcome.OK),
+        ("Bo is a baker. Bo lives in =New York=.", ("New York",), ParseOutcome.OK),
+        ("=no information=", ("no information",), ParseOutcome.EMPTY),
+        # A mark that does not close, or holds nothing, is none.
+        ("Ana lives in =Lodz.", ("Ana lives in =Lodz.",), ParseOutcome.OK),
+        ("Lodz = =", ("Lodz = =",), ParseOutcome.OK),
         ("No information.", ("No information.",), ParseOutcome.EMPTY),
         ("\nLodz\nor Paris", ("Lodz",), ParseOutcome.PARTIAL),
         (" \n", (), ParseOutcome.UNPARSABLE),

@@ -22,4 +22,4 @@ def test_a_defense_stands_between_the_entries_found_and_the_prompt() -> None:
     answerer, question = Answerer("compact", Bm25Retriever()), "Where does Ana live?"
     shown = defense.before_prompt(answerer.shown(bank, question, ("Ana", "Bo")), question)
     (message,) = answerer.prompt(question, shown, ("Ana", "Bo"))
-    assert message.content == "<answer>\n7 May 2023: Ana lives in Lodz.\n<question> Where does Ana live?\n<out>\n"
+    assert message.content == "<answer>\nAna lives in Lodz. | 7 May 2023\n<question> Where does Ana live?\n<out>\n"

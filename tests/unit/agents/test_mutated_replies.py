@@ -50,11 +50,17 @@ RELATED = (
 VALID: dict[tuple[str, Family], tuple[str, ...]] = {
     ("extractor", "compact"): ("1 Ana lives in Lodz.\n2 Bo sold his car.\n3 Ana has a dog called Rex.", "none"),
     ("manager", "compact"): (
-        "a UPDATE 1\nb DELETE 2\nc UPDATE 3 Ana has a dog, Rex.",
+        "a UPDATE Ana lives in Paris.\nb DELETE Bo has a car.\nc UPDATE 3 Ana has a dog, Rex.",
+        "a UPDATE 1\nb DELETE 2\nc UPDATE Ana has a dog.",
         "a INSERT\nb NOOP\nc NOOP",
         "none",
     ),
-    ("answerer", "compact"): ("Lodz", "no information", "2 January 2023"),
+    ("answerer", "compact"): (
+        "Ana lives in =Lodz=.",
+        "no information",
+        "Bo has a car. =2 January 2023=",
+        "Ana lives in Paris. Ana has a =dog=. Ana has a =cat=.",
+    ),
     ("extractor", "instruct"): (
         '{"facts": [{"speaker": "Ana", "dia_id": "D3:1", "fact": "Ana lives in {Lodz}."},\n'
         ' {"speaker": "Bo", "dia_id": "D3:2", "fact": "Bo sold his \\"car\\" \\ud83d\\ude97."}]}',
@@ -106,6 +112,9 @@ FRAGMENTS = (
         "```",
         "a NOOP\n",
         "zz INSERT\n",
+        "b DELETE Ana has a dog.\n",
+        "=",
+        "= =",
     ),
     *(
         "3 Ana sings.\n",

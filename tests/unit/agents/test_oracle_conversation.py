@@ -8,17 +8,19 @@ from fairmem.agents import (
     Manager,
     TurnContext,
     fact_letter,
+    format_answer,
     format_decision,
     format_extraction,
 )
 from fairmem.data import split_session
-from fairmem.data.village import decide, generate
+from fairmem.data.village import answer, decide, read, simulate, support
 from fairmem.memory import Bm25Retriever, MemoryBank, OpOutcome
 from fairmem.trace import ParseOutcome
 
 
 def test_what_an_oracle_writes_in_the_compact_family_is_read_and_applied_in_full() -> None:
-    (conversation,) = generate(seed=7, split="train", conversations=1, sessions=6)
+    world = simulate(7, "train", 0, 6)
+    conversation = world.conversation
     extractor, manager = Extractor("compact"), Manager("compact", Bm25Retriever())
     answerer = Answerer("compact", Bm25Retriever())
     bank, outcomes = MemoryBank.empty(), Counter[OpOutcome]()
@@ -35,7 +37,7 @@ def test_what_an_oracle_writes_in_the_compact_family_is_read_and_applied_in_full
             wishes = [decide(fact.text, [entry.content for entry in related]) for fact in extraction.facts]
             reply = format_decision(
                 [
-                    (fact_letter(index), wish.op, None if wish.position is None else wish.position + 1)
+                    (fact_letter(index), wish.op, None if wish.position is None else related[wish.position].content)
                     for index, wish in enumerate(wishes)
                 ]
             )
@@ -50,3 +52,8 @@ def test_what_an_oracle_writes_in_the_compact_family_is_read_and_applied_in_full
     assert len(bank) >= 10
     shown = answerer.shown(bank, conversation.questions[0].text, conversation.speakers)
     assert {entry.id for entry in shown} == {entry.id for entry in bank.entries}
+    memory = [(entry.content, entry.updated_time) for entry in shown]
+    assert all(read(content) for content, _ in memory)
+    for spec in world.specs.values():
+        answered = answerer.parse(format_answer(support(spec, memory)), False)
+        assert (answered.text, answered.dropped) == (answer(spec, memory), ())

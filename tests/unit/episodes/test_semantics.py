@@ -67,7 +67,7 @@ def test_rule_2_memory_passes_on_and_extraction_does_not_see_it() -> None:
         ("a INSERT\nb UPDATE 9", "no entry 9"),
         ("a INSERT\nz INSERT", "no fact z"),
         ("a INSERT\nb EXPLODE", "not 'LETTER OPERATION'"),
-        ("a INSERT\nb DELETE", "needs an entry number"),
+        ("a INSERT\nb DELETE", "names no entry"),
     ],
 )
 def test_rule_3_a_malformed_operation_changes_nothing_and_the_others_are_applied(reply: str, dropped: str) -> None:

@@ -41,7 +41,7 @@ def test_known_facts_are_left_changed_ones_update_and_new_ones_are_inserted() ->
 )
 def test_answers_are_read_from_the_closest_entry(question: str, answer: str) -> None:
     prompt = (
-        "<answer>\n1 Jan 2023: Ana lives in Lodz.\n2 Jan 2023 > 7 May 2023: Ana has a dog.\n"
+        "<answer>\nAna lives in Lodz. | 1 January 2023\nAna has a dog. | 2 January 2023 > 7 May 2023\n"
         f"<question> {question}\n<out>\n"
     )
 
@@ -49,7 +49,7 @@ def test_answers_are_read_from_the_closest_entry(question: str, answer: str) -> 
 
 
 def test_newer_entries_win_ties() -> None:
-    entries = "1 Jan 2023: Ana lives in Paris.\n2 Jan 2023: Ana lives in Lodz.\n"
+    entries = "Ana lives in Paris. | 1 January 2023\nAna lives in Lodz. | 2 January 2023\n"
     prompt = f"<answer>\n{entries}<question> Where does Ana live?\n<out>\n"
 
     assert reply(prompt) == "Lodz"
