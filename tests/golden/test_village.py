@@ -12,9 +12,9 @@ from fairmem.data import locomo
 from fairmem.data.village import Split, generate
 
 GOLDEN = {
-    "train": "e6577634e76119eaf4c5bb60e29848f672e2fac74f7d24fa51bd4660b02a63b8",
-    "val": "8f741fc5677bdf3825c34c98cb7f668336292f9fd04f4f44cc8c12c709f1f8d8",
-    "test": "00f6e78d720a5bbb0f9d03bfe49ef06434029988e4937a80372be58725ab6eee",
+    "train": "4b2c3878a700d7d6b45f36ffcb143f129d68291a5d38e56ea690b5216b0d8b57",
+    "val": "d034c913e29652aa2d756012d787cf4c63e05057bb0d577562fc503e139a38a4",
+    "test": "b0ea8a63ac6d3707fc0eae2800b4665ee47b47fe9d709a1c3568fbd3748ede5b",
 }
 """SHA-256 of the LoCoMo file of three conversations of six sessions, seed 11, difficulty 0.7."""
 

@@ -70,9 +70,13 @@ def test_wrong_arguments_are_refused_with_what_was_found_and_what_is_expected() 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("pseudo_words", [0.0, 1.0])
 def test_the_longest_conversations_can_be_made_of_few_words(split: Split, pseudo_words: float) -> None:
-    for index, difficulty in enumerate((0.0, 0.5, 1.0)):
-        made = simulate(5, split, index, MAX_SESSIONS, difficulty, pseudo_words).conversation
-        assert len(made.sessions) == MAX_SESSIONS
+    for seed in (0, 5, 2023):
+        for index, difficulty in enumerate((0.0, 0.5, 1.0)):
+            made = simulate(seed, split, index, MAX_SESSIONS, difficulty, pseudo_words).conversation
+            assert len(made.sessions) == MAX_SESSIONS
+            # Something is still told at the end, and it can be asked.
+            assert max(d.session for d in made.deltas) > MAX_SESSIONS - 3
+            assert max(q.asked_from for q in made.questions) > MAX_SESSIONS - 8
 
 
 def test_sessions_are_dated_in_order_and_their_turns_alternate() -> None:

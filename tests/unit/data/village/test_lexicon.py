@@ -63,3 +63,9 @@ def test_pseudo_names_differ_and_places_are_capitalised() -> None:
         assert len(set(lexicon.names)) == 6 and all(re.fullmatch(r"[A-Z][a-z]+", name) for name in lexicon.names)
         assert all(word == word.title() for key in ("city", "country") for word in lexicon.values[key])
         assert all(word == word.lower() for word in lexicon.values["food"])
+
+
+def test_no_invented_name_is_a_real_one() -> None:
+    real = {name for split in SPLITS for name in real_lexicon(split).names}
+    for seed in range(300):
+        assert not real & set(pseudo_lexicon(random.Random(seed), real_lexicon("train"), 1.0).names)

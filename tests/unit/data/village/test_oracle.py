@@ -20,6 +20,7 @@ from fairmem.data.village import (
     read,
     real_lexicon,
     simulate,
+    support,
 )
 from fairmem.data.village.phrasing import article
 
@@ -120,6 +121,35 @@ def test_a_perfect_answerer(spec: QuestionSpec, expected: str) -> None:
         ("Ana visited Peru.", JULY),
     ]
     assert answer(spec, memory) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (QuestionSpec("value", "Ana", "city"), [("Ana's home is in Lodz.", "Lodz")]),
+        (QuestionSpec("list", "Ana", "pet"), [("Ana has a cat as a pet.", "cat"), ("Ana has a dog as a pet.", "dog")]),
+        (QuestionSpec("when", "Ana", "city", "Lodz"), [("Ana's home is in Lodz.", "1 June 2023")]),
+        (QuestionSpec("whether", "Ana", "city", "Lodz"), [("Ana's home is in Lodz.", "yes")]),
+        (QuestionSpec("whether", "Ana", "city", "Oslo"), [("Ana's home is in Lodz.", "no")]),
+        # The first sentence leads to the second and answers nothing itself.
+        (
+            QuestionSpec("two_hop", "Ana", "city", "Lodz", "job"),
+            [("Ana's home is in Lodz.", ""), ("Ana works as a baker.", "baker")],
+        ),
+        (QuestionSpec("value", "Bo", "city"), []),
+        (QuestionSpec("two_hop", "Bo", "city", "Oslo", "job"), []),
+    ],
+)
+def test_an_answer_rests_on_the_sentences_that_tell_it(spec: QuestionSpec, expected: list[tuple[str, str]]) -> None:
+    memory: Memory = [
+        ("Ana lives in Paris.", MAY),
+        ("Ana has a cat as a pet.", MAY),
+        ("Ana works as a baker.", MAY),
+        ("Ana's home is in Lodz.", JUNE),
+        ("Ana has a dog as a pet.", JUNE),
+    ]
+    assert support(spec, memory) == expected
+    assert answer(spec, memory) == (", ".join(part for _, part in expected if part) or UNKNOWN)
 
 
 def test_of_two_entries_that_contradict_each_other_the_later_one_counts() -> None:

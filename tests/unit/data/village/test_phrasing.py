@@ -50,6 +50,16 @@ def test_splits_share_no_template_of_any_sort(one: Split, other: Split) -> None:
     assert not mine & theirs
 
 
+@pytest.mark.parametrize(("one", "other"), list(permutations(SPLITS, 2)))
+def test_no_phrase_of_one_split_is_a_part_of_one_of_another(one: Split, other: Split) -> None:
+    for mine, theirs in ((spoken(one), spoken(other)), (asked(one), asked(other))):
+        # A single word ("Listen!") is a cue that splits share on purpose.
+        phrases = [phrase for phrase in map(bare, mine) if " " in phrase]
+        assert len(phrases) > 20
+        inside = [(part, whole) for part in phrases for whole in map(bare, theirs) if f" {part} " in f" {whole} "]
+        assert inside == []
+
+
 def test_no_template_is_listed_twice_within_a_split() -> None:
     for split in SPLITS:
         counts = Counter(map(bare, spoken(split) + asked(split)))

@@ -66,7 +66,8 @@ def test_a_list_is_asked_anew_whenever_the_set_changes() -> None:
     assert rows(made._about_multiple(), "list") == [
         ("Ana", "cat", "single_hop", ("D1:1",), 1, 1),
         ("Ana", "cat, dog", "multi_hop", ("D1:1", "D2:1"), 2, 3),
-        ("Ana", "dog", "knowledge_update", ("D2:1",), 4, None),
+        # The turn that took the cat back is evidence too: without it the answer would be "cat, dog".
+        ("Ana", "dog", "knowledge_update", ("D2:1", "D4:1"), 4, None),
     ]
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
-from fairmem.data.village import World, read, simulate
+from fairmem.data.village import SPLITS, World, read, simulate
 from fairmem.types import Delta
 
 DIALS = (0.0, 0.5, 1.0)
@@ -19,10 +19,6 @@ BY_DIAL = {difficulty: worlds(difficulty) for difficulty in DIALS}
 
 def deltas(difficulty: float, kind: str) -> list[Delta]:
     return [d for world in BY_DIAL[difficulty] for d in world.conversation.deltas if d.kind == kind]
-
-
-def turns(difficulty: float) -> int:
-    return sum(len(s.turns) for world in BY_DIAL[difficulty] for s in world.conversation.sessions)
 
 
 def kinds_of(delta: Delta) -> tuple[str, str]:
@@ -95,20 +91,41 @@ def test_a_speaker_never_holds_more_of_a_kind_than_the_limits() -> None:
             assert min(held.values()) >= 0
 
 
-def test_difficulty_makes_repetition_retraction_and_distraction_more_frequent() -> None:
-    def rates(count: Callable[[float], int]) -> list[float]:
-        return [count(d) / turns(d) for d in DIALS]
+def test_the_dial_makes_change_repetition_distraction_and_double_statements_more_frequent() -> None:
+    by_dial = {dial: worlds(dial, count=60, sessions=8) for dial in (0.0, 0.25, 0.5, 0.75, 1.0)}
 
-    def twice(difficulty: float) -> int:
+    def said(kind: str) -> list[float]:
+        """Share of this kind among all that is told, by dial."""
+        told = [[d.kind for world in by_dial[dial] for d in world.conversation.deltas] for dial in by_dial]
+        return [kinds.count(kind) / len(kinds) for kinds in told]
+
+    def per_turn(count: Callable[[World], int]) -> list[float]:
+        return [
+            sum(map(count, made)) / sum(len(s.turns) for world in made for s in world.conversation.sessions)
+            for made in by_dial.values()
+        ]
+
+    def twice(world: World) -> int:
         """Turns that state two things at once."""
-        told = [Counter(d.turn for d in world.conversation.deltas) for world in BY_DIAL[difficulty]]
-        return sum(count > 1 for counts in told for count in counts.values())
+        return sum(count > 1 for count in Counter(d.turn for d in world.conversation.deltas).values())
 
-    for found in (
-        rates(lambda d: len(deltas(d, "repeat"))),
-        rates(lambda d: len(deltas(d, "retract"))),
-        rates(lambda d: sum(len(world.hearsay) for world in BY_DIAL[d])),
-        rates(twice),
-    ):
+    changes, doubles = said("change"), per_turn(twice)
+    for found in (changes, said("repeat"), per_turn(lambda world: len(world.hearsay)), doubles):
         assert all(low < high for low, high in pairwise(found)), found
-    assert twice(0.0) == 0
+    assert all(high > low for high, low in pairwise(said("new")))
+    # Little is taken back at any setting, least at the easy end; changes crowd out lists at the hard one.
+    assert min(said("retract")[1:]) > said("retract")[0]
+    # Seed 17: 8 % changes at the easy end, 44 % at the hard one.
+    assert changes[0] < 0.12 and changes[-1] > 0.35
+    assert doubles[0] == 0
+
+
+def test_nobody_visits_more_than_five_countries_however_long_they_talk() -> None:
+    for world in (simulate(3, split, 0, 128, 0.5) for split in SPLITS):
+        visited: dict[str, list[str]] = {speaker: [] for speaker in world.conversation.speakers}
+        for delta in world.conversation.deltas:
+            statement = read(delta.content)
+            if delta.kind != "repeat" and statement is not None and statement.kind == "trip":
+                visited[delta.speaker].append(statement.value)
+        assert all(len(countries) == len(set(countries)) <= 5 for countries in visited.values())
+        assert any(visited.values())
