@@ -29,6 +29,9 @@ from fairmem.trace import Branch, EpisodeTree, SessionReward
 CreditRule = Callable[[Floats, Sequence[LocalRewards], CreditConfig], LogoCredit]
 """(global rewards [G, S], local rewards, settings) -> credit of the same shapes."""
 
+_PENALTY = "_penalty"
+"""Ending of the names of reward parts that are subtracted."""
+
 _TRAINED_ROLES = ("extractor", "manager")
 
 
@@ -98,13 +101,18 @@ def assign(tree: EpisodeTree, rule: str | CreditRule | None = None, settings: Cr
 
 
 def session_reward(reward: SessionReward) -> float:
-    """One number from a session's parts: answer minus compression penalty where there is one; nan if unscored.
+    """One number from a session's parts: those named `*_penalty` are subtracted, all others added.
 
-    A part that is present but could not be measured (None) leaves the whole session unscored.
+    nan (unscored) without an answer part, and if any part could not be measured (None).
     """
-    answer = reward.parts.get("answer")
-    penalty = reward.parts.get("compression_penalty", 0.0)
-    return float("nan") if answer is None or penalty is None else answer - penalty
+    if reward.parts.get("answer") is None:
+        return float("nan")
+    total = 0.0
+    for name, value in reward.parts.items():
+        if value is None:
+            return float("nan")
+        total += -value if name.endswith(_PENALTY) else value
+    return total
 
 
 def _rule(rule: str | CreditRule) -> CreditRule:

@@ -42,7 +42,8 @@ class Conversations:
     """The conversations of a recipe: training ones by step, validation and test ones as fixed lists.
 
     Raises:
-        ConfigError: a data source that needs a path has none, or no conversation is left to train on.
+        ConfigError: a data source that needs a path has none, no conversation is left to train on, or no question
+            is asked about those there are.
         DataError: the file cannot be read.
     """
 
@@ -71,8 +72,20 @@ class Conversations:
             return [everything[name] for name in names]
 
         self._train = chosen("train", data.train)
+        self._check_questions(longest)
         self.validation = chosen("validation", data.validation)
         self.test = chosen("test", data.test)
+
+    def _check_questions(self, sessions: int) -> None:
+        """Without a question nothing is ever rewarded: say so now, not after hours of unscored steps."""
+        categories = self._recipe.eval.categories
+        talks = [talk.truncated(sessions) for talk in self._train]
+        if not any(question.category in categories for talk in talks for question in talk.questions):
+            raise ConfigError(
+                f"data.train: no question of eval.categories ({', '.join(categories)}) about the first {sessions} "
+                f"sessions of its {len(talks)} conversation(s), so nothing can be rewarded; "
+                "name conversations with questions, or other categories"
+            )
 
     def for_step(self, plan: StepPlan, count: int) -> list[Conversation]:
         """The `count` conversations of a training step, cut to the stage's sessions."""

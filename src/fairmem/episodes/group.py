@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, roll_branch
 from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
+from fairmem.errors import ConfigError, boundary
 from fairmem.memory import MemoryBank
 from fairmem.policy import Policy
-from fairmem.rewards import REWARDS, Outcome, answer_by_session, mean_score
+from fairmem.rewards import REWARDS, Outcome, Reward, answer_by_session, mean_score
 from fairmem.trace import Branch, EpisodeTree, QuizItem, Role, SessionReward
 from fairmem.types import Conversation, Question
 
@@ -119,8 +121,8 @@ class EpisodeRunner:
         return trees, report
 
     def dialogue_tokens(self, conversation: Conversation, session: int) -> int:
-        """Tokens of what was said up to and including `session`."""
-        return sum(self._count(t.text) for s in conversation.sessions if s.index <= session for t in s.turns)
+        """Tokens of what was said up to and including `session`, captions of images with it."""
+        return sum(self._count(turn_text(t)) for s in conversation.sessions if s.index <= session for t in s.turns)
 
     def _branch(self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig) -> Branch:
         plan, bank = result.plan, result.bank
@@ -146,7 +148,7 @@ class EpisodeRunner:
             memory_tokens=tokens,
             dialogue_tokens=self.dialogue_tokens(plan.conversation, plan.last),
         )
-        parts = {name: reward(outcome, settings) for name, reward in REWARDS.items()}
+        parts = {name: _measured(name, reward, outcome, settings) for name, reward in REWARDS.items()}
         if local:
             counts = {plan.last: mean_score(quiz)[1]}
         else:
@@ -162,3 +164,15 @@ class EpisodeRunner:
         return branch.model_copy(
             update={"rewards": rewards, "final_bank": bank.hash, "bank_entries": len(bank), "bank_tokens": tokens}
         )
+
+
+def _measured(name: str, reward: Reward, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+    """The values of one reward part. Parts may be the user's own code, so what goes wrong in one names it."""
+    with boundary(ConfigError, f"reward part '{name}'"):
+        values = reward(outcome, settings)
+        missing = [session for session in outcome.sessions if session not in values]
+    if missing:
+        raise ConfigError(
+            f"reward part '{name}' says nothing of session {missing[0]}; return None where it is unscored"
+        )
+    return values

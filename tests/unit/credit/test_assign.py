@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairmem.credit import CREDIT_RULES, CreditConfig, LogoCredit, assign
+from fairmem.credit import CREDIT_RULES, CreditConfig, LogoCredit, assign, session_reward
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, CallFailure, EpisodeTree, FailureKind, Role, RoleTurn, SessionReward
 
@@ -107,6 +107,28 @@ def test_the_compression_penalty_is_taken_off_the_answer_reward() -> None:
     credit = assign(tree(branch(0, 0.5, 0.25), branch(1, 0.75, 0.0), branch(2, 1.0, None), sessions=1), "grpo", MEAN)
     assert credit.turns["g0", "m1"].advantage == -0.25 and credit.turns["g1", "m1"].advantage == 0.25
     assert ("g2", "m1") not in credit.turns
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"answer": 0.75}, 0.75),
+        ({"answer": 0.75, "compression_penalty": 0.25}, 0.5),
+        # 0.5 + 0.25 for what a user added, minus 0.125 and 0.5.
+        ({"answer": 0.5, "brevity": 0.25, "compression_penalty": 0.125, "length_penalty": 0.5}, 0.125),
+        ({"brevity": -0.25, "answer": 0.5}, 0.25),
+    ],
+)
+def test_every_part_counts_and_penalties_are_subtracted(parts: dict[str, float | None], expected: float) -> None:
+    assert session_reward(SessionReward(session=1, parts=parts)) == expected
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"answer": None}, {"brevity": 0.5}, {"answer": 0.5, "brevity": None}, {"answer": 0.5, "x_penalty": None}],
+)
+def test_a_part_without_a_value_or_no_answer_leaves_the_session_unscored(parts: dict[str, float | None]) -> None:
+    assert np.isnan(session_reward(SessionReward(session=1, parts=parts)))
 
 
 def test_a_local_branch_that_rolls_on_is_judged_at_its_end_and_credited_at_its_fork() -> None:

@@ -1,5 +1,6 @@
 """Which conversations a step rolls out: new villages by number, or a file round robin."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,30 @@ def test_a_file_is_visited_round_robin_in_an_order_shuffled_once_per_pass(file: 
     assert [c.id for c in (*talks.validation, *talks.test)] == list(names(3, 4))
     # Only training conversations are cut.
     assert [len(c.sessions) for c in talks.test] == [3]
+
+
+def test_conversations_that_nothing_is_asked_about_are_refused_before_work_starts(tmp_path: Path) -> None:
+    talks = generate(1, "train", 2, 3, 0.0)
+    silent, late, adversarial = tmp_path / "silent.json", tmp_path / "late.json", tmp_path / "adversarial.json"
+    locomo.dump([replace(talk, questions=()) for talk in talks], silent)
+    last = [replace(t, questions=tuple(q for q in t.questions if q.asked_from == 3)) for t in talks]
+    locomo.dump(last, late)
+    locomo.dump(
+        [replace(t, questions=tuple(replace(q, category="adversarial") for q in t.questions)) for t in talks],
+        adversarial,
+    )
+
+    def made(path: Path, sessions: int) -> Conversations:
+        data = DataConfig(source="locomo", path=str(path), train=names(0, 1))
+        return Conversations(Recipe(data=data, stages=(StageConfig(sessions=sessions, steps=1),)))
+
+    for path in (silent, adversarial):
+        with pytest.raises(ConfigError, match=r"data\.train: no question of eval\.categories \(multi_hop, .*\) about"):
+            made(path, 3)
+    # Questions about sessions that no stage reaches are of no use.
+    with pytest.raises(ConfigError, match="about the first 2 sessions of its 2 conversation"):
+        made(late, 2)
+    assert made(late, 3).for_step(steps_of(Recipe())[0], 1)
 
 
 def test_what_a_file_cannot_give_is_said_before_work_starts(file: Path) -> None:

@@ -1,5 +1,6 @@
 """From plans to rewarded trees: what a branch records, many conversations at once, and the trace file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from fairmem.config import RewardConfig
 from fairmem.data.village import generate
 from fairmem.episodes import EpisodeRunner, Quizzer, TreePlan, evaluation_plan, training_plan
+from fairmem.errors import ConfigError
 from fairmem.metrics import token_f1
 from fairmem.policy import ScriptedPolicy
+from fairmem.rewards import REWARDS, Outcome
 from fairmem.trace import EpisodeTree, SessionReward, read_trace, write_trace
 from fairmem.types import CATEGORIES, Conversation
 from tests.unit.episodes.build import CONVERSATION, EVERYWHERE, FAILURE, agents, at, local_groups, play
@@ -77,6 +80,39 @@ def test_the_penalty_counts_tokens_of_memory_and_of_the_dialogue_by_then() -> No
         assert [r.parts["compression_penalty"] for r in branch.rewards] == [pytest.approx(expected)] * len(
             branch.rewards
         )
+
+
+def test_the_dialogue_is_counted_with_the_captions_that_the_extractor_sees() -> None:
+    runner = scripted_runner()
+    (first, *others), later = CONVERSATION.sessions[0].turns, CONVERSATION.sessions[1:]
+    shown = replace(first, caption="a cup")
+    sessions = (replace(CONVERSATION.sessions[0], turns=(shown, *others)), *later)
+    plain = runner.dialogue_tokens(CONVERSATION, 1)
+    # The script counts bytes: " (shows an image: a cup)" has 24.
+    assert runner.dialogue_tokens(replace(CONVERSATION, sessions=sessions), 1) == plain + 24
+
+
+def test_a_reward_part_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name = "shortness"
+
+        def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+            return {session: 1 / settings.compression_lambda for session in outcome.sessions}
+
+    class Forgetful:
+        name = "novelty"
+
+        def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
+            return {1: 0.5}
+
+    with monkeypatch.context() as patch:
+        patch.setitem(REWARDS, "shortness", Broken())
+        with pytest.raises(ConfigError, match="reward part 'shortness': ZeroDivisionError") as caught:
+            play()
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    monkeypatch.setitem(REWARDS, "novelty", Forgetful())
+    with pytest.raises(ConfigError, match="reward part 'novelty' says nothing of session 2; return None"):
+        play()
 
 
 def test_settings_of_a_run_take_the_place_of_the_runners() -> None:
