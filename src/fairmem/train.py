@@ -177,7 +177,13 @@ def _checkpoint(bench: _Workbench, step: int) -> None:
 
 
 def _export(bench: _Workbench) -> None:
-    about = {"prompts": bench.policy.family, "run": bench.recipe.name, "from": bench.recipe.model.path}
+    recipe = bench.recipe
+    about = {
+        "prompts": bench.policy.family,
+        "run": recipe.name,
+        "from": recipe.model.path,
+        "agents": recipe.agents.model_dump(mode="json"),  # `fairmem eval` plays the model as it was trained
+    }
     export(bench.learner.model, bench.policy.tokenizer, bench.folder / "model", about)
 
 

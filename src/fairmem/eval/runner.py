@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from fairmem.config import AgentsConfig, AnswererConfig, Recipe
+from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
 from fairmem.data import load
 from fairmem.data.village import generate
 from fairmem.episodes import EpisodeRunner, build_runner, evaluation_plan
@@ -20,7 +20,7 @@ from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
 from fairmem.metrics import f1_signature
-from fairmem.policy import OpenAIPolicy, Policy, open_policy
+from fairmem.policy import OpenAIPolicy, Policy, folder_of, open_policy, read_about
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, Role
 from fairmem.types import CATEGORIES, Category, Conversation
@@ -154,7 +154,7 @@ def evaluate_dataset(
     same = (answerer, answerer_base_url) == (model, base_url)
     teller = keeper if same else _open(answerer, answerer_base_url, api_key_env)
     try:
-        recipe = _recipe(keeper, chosen, seed, answerer)
+        recipe = _recipe(keeper, model, chosen, seed, answerer)
         policies: dict[Role, Policy] = {"extractor": keeper, "manager": keeper, "answerer": teller}
         runner = build_runner(recipe, policies)
         name = dataset if path is None else f"{dataset} {path.name}"
@@ -170,19 +170,29 @@ def evaluate_dataset(
     return format_result(result)
 
 
-def _recipe(keeper: Policy, categories: tuple[Category, ...], seed: int, answerer: str) -> Recipe:
-    """Compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write."""
-    agents = AgentsConfig()
-    if keeper.family == "instruct":
-        agents = AgentsConfig(
-            chunks_per_session=6,
-            shown_per_speaker=30,
-            extractor_max_tokens=1024,
-            manager_max_tokens=1024,
-            answerer_max_tokens=512,
-        )
+def _recipe(keeper: Policy, model: str, categories: tuple[Category, ...], seed: int, answerer: str) -> Recipe:
+    agents = _agents(keeper, model)
     base = Recipe(name="eval", seed=seed, agents=agents, answerer=AnswererConfig(path=answerer))
     return base.model_copy(update={"eval": base.eval.model_copy(update={"categories": categories})})
+
+
+def _agents(keeper: Policy, model: str) -> AgentsConfig:
+    """The settings the model was trained under, where its folder says so.
+
+    Other compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write.
+    """
+    folder = folder_of(model)
+    if folder is not None and (trained := read_about(folder).get("agents")) is not None:
+        return parse_recipe({"agents": trained}, where=f"{folder}: fairmem.json").agents
+    if keeper.family == "compact":
+        return AgentsConfig()
+    return AgentsConfig(
+        chunks_per_session=6,
+        shown_per_speaker=30,
+        extractor_max_tokens=1024,
+        manager_max_tokens=1024,
+        answerer_max_tokens=512,
+    )
 
 
 def _open(spec: str, base_url: str, api_key_env: str) -> Policy:

@@ -29,6 +29,7 @@ import torch
 from fairmem.errors import CheckpointError
 from fairmem.learner.forward import causal_model
 from fairmem.learner.learner import Learner
+from fairmem.policy.model_folder import no_progress_bars
 
 CHECKPOINT_FORMAT = "fairmem-checkpoint"
 CHECKPOINT_VERSION = 1
@@ -150,7 +151,8 @@ def export(model: Any, tokenizer: Any, folder: Path, metadata: Mapping[str, Any]
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
         partial.chmod(0o755)
-        _merged(model).save_pretrained(partial)
+        with no_progress_bars():
+            _merged(model).save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         about = {"format": MODEL_FORMAT, **metadata}
         (partial / "fairmem.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

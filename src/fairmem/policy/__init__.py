@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Reply, Sample, SampleRequest
 from fairmem.policy.cassette import CassettePolicy
+from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
-from fairmem.policy.registry import POLICIES, open_policy
+from fairmem.policy.registry import POLICIES, folder_of, open_policy
 from fairmem.policy.render import approximate_tokens
 from fairmem.policy.scripted import Script, ScriptedPolicy
 from fairmem.policy.torch_setup import import_torch
@@ -28,6 +29,8 @@ __all__ = [
     "Script",
     "ScriptedPolicy",
     "approximate_tokens",
+    "folder_of",
     "import_torch",
     "open_policy",
+    "read_about",
 ]

@@ -103,7 +103,7 @@ class HFPolicy:
 
         Args:
             folder: A local folder in Hugging Face format.
-            name: Default: the folder's name.
+            name: Default: the folder's name; if that is `model`, as in a run's folder, its parent's.
             device: `auto` is the first CUDA device, or else the CPU.
             dtype: A torch type; `auto` is bfloat16 on CUDA and float32 elsewhere, where bfloat16 is slower.
             batch: As for the constructor, like the next two.
@@ -121,7 +121,7 @@ class HFPolicy:
         return cls(
             model,
             tokenizer,
-            name=name or folder.resolve().name,
+            name=name or _name_of(folder),
             family=family,
             batch=batch,
             token_budget=token_budget,
@@ -290,6 +290,12 @@ class HFPolicy:
             ids[index, place] = torch.tensor(row, dtype=torch.long)
             mask[index, place] = 1
         return ids.to(self.model.device), mask.to(self.model.device)
+
+
+def _name_of(folder: Path) -> str:
+    """`runs/big/model` is known as `big`: every run has a folder `model`."""
+    folder = folder.resolve()
+    return (folder.parent.name if folder.name == "model" else "") or folder.name
 
 
 def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Opening a folder with a causal language model in Hugging Face format, with one clear line when it cannot be used.
 
 Such a folder holds `config.json`, tokenizer files and weights, and optionally `fairmem.json`:
-`{"prompts": "compact"}` says which family of prompts the model was trained on (default: `instruct`).
+`{"prompts": "compact"}` says which family of prompts the model was trained on (default: `instruct`), and `agents` may
+hold the recipe section it was trained under.
 Only local folders are opened; nothing is downloaded and no code from a folder is run.
 """
 
@@ -11,13 +12,16 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from fairmem.errors import ModelError, boundary
 from fairmem.policy.base import Family
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+
+ABOUT = "fairmem.json"
+"""The file that says what fairmem knows of a model."""
 
 _LINE = 400
 """Most characters of a message."""
@@ -43,16 +47,28 @@ def read_family(folder: Path) -> Family:
     Raises:
         ModelError: the file is not a JSON object, or names no known family.
     """
-    path = folder / "fairmem.json"
-    if not path.is_file():
-        return "instruct"
-    with boundary(ModelError, f"{path}: cannot be read as JSON"):
-        found = json.loads(path.read_text(encoding="utf-8"))
-    prompts = found.get("prompts", "instruct") if isinstance(found, dict) else found
+    path, found = folder / ABOUT, read_about(folder)
+    prompts = found.get("prompts", "instruct")
     for family in get_args(Family):
         if prompts == family:
             return family
     raise ModelError(f"{path}: found prompts {prompts!r}, expected one of {', '.join(get_args(Family))}")
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What `fairmem.json` in `folder` says of the model; {} where there is no such file.
+
+    Raises:
+        ModelError: the file is not a JSON object.
+    """
+    path = folder / ABOUT
+    if not path.is_file():
+        return {}
+    with boundary(ModelError, f"{path}: cannot be read as JSON"):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: found {type(found).__name__}, expected an object with 'prompts'")
+    return cast("dict[str, Any]", found)
 
 
 def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
@@ -70,7 +86,7 @@ def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
 
     with _loading(f"{folder}: the tokenizer cannot be loaded"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    with _loading(f"{folder}: the model cannot be loaded"), _no_progress_bars():
+    with _loading(f"{folder}: the model cannot be loaded"), no_progress_bars():
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
         )
@@ -95,8 +111,8 @@ def _loading(what: str) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _no_progress_bars() -> Generator[None, None, None]:
-    """No loading bars: they tear the run's own display."""
+def no_progress_bars() -> Generator[None, None, None]:
+    """No bars of transformers, while loading or writing weights: they tear the run's own display."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

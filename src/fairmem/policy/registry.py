@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import fairmem
 from fairmem.errors import ConfigError, ModelError
 from fairmem.policy.base import Policy
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
+
+_BUNDLED = Path(fairmem.__file__).parent / "assets" / "base"
 
 Opener = Callable[..., Policy]
 """(what follows the colon, **options) -> the policy."""
@@ -37,8 +39,8 @@ def _open_hf(argument: str, **options: Any) -> Policy:
 def _open_bundled(argument: str, **options: Any) -> Policy:
     if argument:
         raise ConfigError(f"policy 'bundled:{argument}': the bundled model takes no argument; write 'bundled'")
-    folder = files("fairmem") / "assets" / "base"
-    if not isinstance(folder, Path) or not folder.is_dir():
+    folder = _BUNDLED
+    if not folder.is_dir():
         raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
     return _open_hf(str(folder), **{"name": "bundled", **options})
 
@@ -96,3 +98,13 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     if base_url is not None:
         options["base_url"] = base_url
     return POLICIES[kind](argument, **options)
+
+
+def folder_of(spec: str) -> Path | None:
+    """The folder that `open_policy(spec)` reads a model from; None where the model is not in a folder here."""
+    kind, _, argument = spec.partition(":")
+    if kind == "bundled":
+        return _BUNDLED
+    if kind == "hf":
+        return Path(argument)
+    return None if kind in POLICIES else Path(spec)

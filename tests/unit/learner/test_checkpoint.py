@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError
@@ -145,6 +146,20 @@ def test_an_export_is_a_plain_model_folder_with_its_metadata(tiny: MakeModel, tm
     assert torch.equal(loaded(ids).logits, model(ids).logits)
     assert PreTrainedTokenizerFast.from_pretrained(folder).encode("b") == [2]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
+
+
+def test_an_export_writes_nothing_on_the_screen(
+    tiny: MakeModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown = is_progress_bar_enabled()
+    enable_progress_bar()  # another test may have left the bars off
+    try:
+        export(tiny(), _tokenizer(), tmp_path / "model", {})
+        assert is_progress_bar_enabled()
+    finally:
+        if not shown:
+            disable_progress_bar()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_export_replaces_an_export_and_nothing_else(tiny: MakeModel, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairmem.errors import ModelError
-from fairmem.policy.model_folder import check_folder, load_model, read_family
+from fairmem.policy.model_folder import check_folder, load_model, read_about, read_family
 
 
 @pytest.fixture
@@ -69,6 +69,15 @@ def test_the_family_is_instruct_unless_the_folder_says_otherwise(folder: Path) -
     assert read_family(folder) == "instruct"
     (folder / "fairmem.json").unlink()
     assert read_family(folder) == "instruct"
+
+
+def test_what_a_folder_says_of_its_model_is_read_whole(folder: Path) -> None:
+    assert read_about(folder)["prompts"] == "compact"
+    (folder / "fairmem.json").write_text("[1]")
+    with pytest.raises(ModelError, match=r"fairmem\.json: found list, expected an object"):
+        read_about(folder)
+    (folder / "fairmem.json").unlink()
+    assert read_about(folder) == {}
 
 
 @pytest.mark.parametrize("text", ['{"prompts": "long"}', "[]", "{"])

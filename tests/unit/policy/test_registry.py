@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from fairmem.errors import ConfigError, ModelError
-from fairmem.policy import OpenAIPolicy, ScriptedPolicy, open_policy
+from fairmem.policy import OpenAIPolicy, ScriptedPolicy, folder_of, open_policy
 from fairmem.policy.hf import HFPolicy
 
 
@@ -15,6 +16,26 @@ def test_a_model_folder_opens_by_prefix_and_by_path_alone(model_folder: Path) ->
         policy = open_policy(spec, device="cpu", batch=2)
         assert isinstance(policy, HFPolicy)
         assert policy.name == "tiny"
+
+
+def test_the_model_of_a_run_is_named_after_the_run(model_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model_folder, tmp_path / "big-s3" / "model")
+    assert open_policy(str(folder), device="cpu").name == "big-s3"
+    assert open_policy(str(folder), device="cpu", name="mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("spec", "folder"),
+    [
+        ("hf:runs/a/model", Path("runs/a/model")),
+        ("runs/a/model", Path("runs/a/model")),
+        ("openai:gpt", None),
+        ("scripted", None),
+        ("cassette:replies.jsonl", None),
+    ],
+)
+def test_a_spec_tells_its_folder_where_it_has_one(spec: str, folder: Path | None) -> None:
+    assert folder_of(spec) == folder
 
 
 def test_an_endpoint_opens_with_its_address_and_options() -> None:
@@ -58,6 +79,7 @@ def test_a_path_that_does_not_exist_is_a_missing_model_folder(tmp_path: Path) ->
 
 def test_the_bundled_model_opens_or_says_that_it_is_absent() -> None:
     folder = files("fairmem") / "assets" / "base"
+    assert folder_of("bundled") == folder
     if folder.is_dir():
         policy = open_policy("bundled", device="cpu")
         assert (policy.name, policy.family) == ("bundled", "compact")
