@@ -76,9 +76,9 @@ class DataConfig(_Section):
     train: tuple[str, ...] = ()
     """Ids of the training conversations; empty for `village`, which makes new ones for every step."""
     validation: tuple[str, ...] = ()
-    """Ids of the validation conversations, on which checkpoints are chosen."""
+    """Ids of the validation conversations, scored every `eval.every` steps; no checkpoint is chosen by them."""
     test: tuple[str, ...] = ()
-    """Ids of the test conversations, reported before and after training."""
+    """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: _Positive = 2
     """Conversations rolled out per training step."""
     difficulty: _Fraction = 0.5
@@ -115,7 +115,7 @@ class AgentsConfig(_Section):
     answerer_max_tokens: _Positive = 96
     """Most tokens of one answer."""
     history: bool = False
-    """Whether a role sees its earlier chunks of the same session."""
+    """Whether the extractor sees its earlier chunks of the same session (`instruct` models only)."""
 
 
 class RolloutConfig(_Section):
@@ -231,7 +231,7 @@ class EvalConfig(_Section):
     """Evaluation during and around training."""
 
     every: _Count = 0
-    """Training steps between two validations; 0 validates only before and after training."""
+    """Training steps between two scores of the validation conversations; 0 never scores them during training."""
     temperature: _NonNegative = 0.0
     """Sampling temperature; 0 is greedy."""
     bootstrap: _Positive = 10_000

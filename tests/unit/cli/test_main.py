@@ -71,6 +71,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
     parsers = list(commands(cli.build_parser()))
     assert [p.prog for p in parsers] == [
         "fairmem train",
+        "fairmem seeds",
         "fairmem eval",
         "fairmem report",
         "fairmem demo",
