@@ -26,8 +26,9 @@ def demonstrations(
     index = 0
     while True:
         rng: random.Random = python_rng(seed, "demonstrate", index)
+        sessions, difficulty = rng.randint(2, 12), rng.uniform(0.2, 1.0)
         world = simulate(
-            derive(seed, "pretrain"), "train", index, rng.randint(2, 12), rng.uniform(0.2, 1.0), pseudo_words
+            derive(seed, "pretrain"), "train", index, sessions, difficulty, pseudo_words, spliced=mixture.spliced
         )
         yield from Demonstrator(world, rng, imperfection, mixture).run()
         index += 1

@@ -60,6 +60,7 @@ class Mixture:
         extractions: Share of the extractor's demonstrations that is kept.
         drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
         careful: Whether the manager's drills are free of its imperfections.
+        spliced: Share of the invented fillers that are pieces of real words put together.
     """
 
     questions: int = 6
@@ -67,6 +68,7 @@ class Mixture:
     extractions: float = 1.0
     drills: int = 0
     careful: bool = False
+    spliced: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,11 @@ _EPOCH_STEPS = 250
 
 PHASES: tuple[tuple[int, Mixture], ...] = (
     (0, Mixture(questions=8, rewording=0.3, drills=2, careful=True)),
-    (4500, Mixture(questions=8, rewording=0.5, drills=2)),
+    (3750, Mixture(questions=8, rewording=0.5, drills=2, careful=True, spliced=0.7)),
+    (5000, Mixture(questions=8, rewording=0.5, drills=2, spliced=0.7)),
 )
-"""(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up, at
-last the mixture as it is meant, with all its imperfections."""
+"""(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up;
+then invented words with the letters of real ones; at last the mixture as it is meant, with all its imperfections."""
 
 
 @dataclass(frozen=True, slots=True)

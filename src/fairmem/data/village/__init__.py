@@ -74,6 +74,7 @@ def simulate(
     sessions: int,
     difficulty: float = 0.5,
     pseudo_words: float = 0.0,
+    spliced: float = 0.0,
 ) -> World:
     """Conversation number `index` of the stream (`seed`, `split`).
 
@@ -84,6 +85,7 @@ def simulate(
         sessions: 1 to 128.
         difficulty: From 0 (mostly new facts) to 1 (many changes, retractions, repetitions, distractors).
         pseudo_words: Share of fillers replaced by pseudo-words drawn for this conversation alone.
+        spliced: Share of the pseudo-words that are pieces of real words put together; the rest are random syllables.
 
     Raises:
         ConfigError: an argument outside its range.
@@ -94,7 +96,7 @@ def simulate(
         raise ConfigError(f"village pseudo_words is {pseudo_words}, expected a share from 0 to 1")
     lexicon = real_lexicon(split)
     if pseudo_words:
-        lexicon = pseudo_lexicon(python_rng(seed, "village", split, index, "words"), lexicon, pseudo_words)
+        lexicon = pseudo_lexicon(python_rng(seed, "village", split, index, "words"), lexicon, pseudo_words, spliced)
     history = Simulator(python_rng(seed, "village", split, index, "story"), lexicon, split, difficulty).run(sessions)
     writer = QuestionWriter(python_rng(seed, "village", split, index, "questions"), lexicon, split, history)
     questions, specs = writer.write()

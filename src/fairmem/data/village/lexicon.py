@@ -56,24 +56,34 @@ def _pseudo_word(rng: random.Random) -> str:
     return word
 
 
-def pseudo_lexicon(rng: random.Random, base: Lexicon, share: float = 0.8) -> Lexicon:
+def _spliced(rng: random.Random, words: tuple[str, ...]) -> str:
+    """The beginning of one word and the end of another: letters fall as in real words, the whole is new."""
+    head, tail = rng.choice(words).split(" ")[0].lower(), rng.choice(words).split(" ")[-1].lower()
+    return head[: rng.randint(2, max(2, len(head) - 1))] + tail[-rng.randint(2, max(2, len(tail) - 1)) :]
+
+
+def pseudo_lexicon(rng: random.Random, base: Lexicon, share: float = 0.8, spliced: float = 0.0) -> Lexicon:
     """A lexicon for one conversation in which each filler is a pseudo-word with probability `share`.
 
-    The rest are words of `base`. Values have one or two words; cities and countries are capitalised.
+    The rest are words of `base`. Values have one or two words; cities and countries are capitalised. A share
+    `spliced` of the pseudo-words is made of pieces of `base`'s words, the others are random syllables.
     """
+
+    def invented(words: tuple[str, ...]) -> str:
+        return _spliced(rng, words) if spliced and rng.random() < spliced else _pseudo_word(rng)
 
     def filler(key: str) -> str:
         if rng.random() >= share:
             return rng.choice(base.values[key])
-        word = _pseudo_word(rng)
+        word = invented(base.values[key])
         if rng.random() < 0.3:
-            word += " " + _pseudo_word(rng)
+            word += " " + invented(base.values[key])
         return word.title() if key in _CAPITALISED else word
 
     real = {name for split in SPLITS for name in real_lexicon(split).names}
     names: dict[str, None] = {}
     while len(names) < 6:
-        name = _pseudo_word(rng).capitalize()
+        name = invented(base.names).capitalize()
         if rng.random() >= share:
             name = rng.choice(base.names)
         elif name in real:  # "Mason" may be made up by chance; names of other splits must not be seen
