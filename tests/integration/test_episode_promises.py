@@ -23,7 +23,7 @@ from fairmem.policy.rules import reply_by_rules
 from fairmem.trace import Branch, CallFailure, EpisodeTree, FailureKind
 from fairmem.types import CATEGORIES
 
-# Every session of this one tells facts, so that rerollouts of it can differ and a failed call is met.
+# Every session of this one tells facts, so rerollouts can differ; its last one opens with words said nowhere else.
 (TALK,) = generate(seed=4, split="train", conversations=1, sessions=4)
 ROLLOUT = RolloutConfig(global_group=3, local_group=3, local_fraction=0.5, max_questions=4)
 
