@@ -68,4 +68,20 @@ def test_pseudo_names_differ_and_places_are_capitalised() -> None:
 def test_no_invented_name_is_a_real_one() -> None:
     real = {name for split in SPLITS for name in real_lexicon(split).names}
     for seed in range(300):
-        assert not real & set(pseudo_lexicon(random.Random(seed), real_lexicon("train"), 1.0).names)
+        for spliced in (0.0, 1.0):
+            assert not real & set(pseudo_lexicon(random.Random(seed), real_lexicon("train"), 1.0, spliced).names)
+
+
+def test_spliced_words_begin_and_end_as_real_ones_and_are_nearly_always_new() -> None:
+    base = real_lexicon("train")
+    real = {value.lower() for values in base.values.values() for value in values}
+    heads = {key: {v.lower()[:2] for v in values} for key, values in base.values.items()}
+    tails = {key: {v.lower()[-2:] for v in values} for key, values in base.values.items()}
+    drawn = new = 0
+    for seed in range(30):
+        for key, values in pseudo_lexicon(random.Random(seed), base, 1.0, 1.0).values.items():
+            for word in values:
+                assert word.lower()[:2] in heads[key] and word.lower()[-2:] in tails[key]
+                assert re.fullmatch(r"[^,.!?<>={}\n]+", word) and word == word.strip()
+                drawn, new = drawn + 1, new + (word.lower() not in real)
+    assert new > 0.98 * drawn
