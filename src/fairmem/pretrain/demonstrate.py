@@ -23,6 +23,7 @@ from fairmem.agents.compact import (
     render_compact_manage,
 )
 from fairmem.data.village import World, decide, read, support
+from fairmem.pretrain.restate import dressed, restate, restate_question
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
 from fairmem.types import Session, Turn
@@ -61,6 +62,7 @@ class Mixture:
         drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
         careful: Whether the manager's drills are free of its imperfections.
         spliced: Share of the invented fillers that are pieces of real words put together.
+        restated: Share of statements and questions in phrasings beyond the generator's training split.
     """
 
     questions: int = 6
@@ -69,6 +71,7 @@ class Mixture:
     drills: int = 0
     careful: bool = False
     spliced: float = 0.0
+    restated: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,15 @@ class Demonstrator:
             start += size
 
     def _reworded(self, turn: Turn) -> Turn:
-        if not self._rewording or self._rng.random() >= self._rewording:
+        rng, gold = self._rng, self._gold.get(turn.id, [])
+        if gold and self._mixture.restated and rng.random() < self._mixture.restated:
+            said = [restate(s, sentence, rng) for sentence in gold if (s := read(sentence)) is not None]
+            turn = replace(turn, text=dressed(" ".join(said), rng))
+        if not self._rewording or rng.random() >= self._rewording:
             return turn
-        sentences = [*self._gold.get(turn.id, ()), *([self._hearsay[turn.id]] if turn.id in self._hearsay else [])]
+        sentences = [*gold, *([self._hearsay[turn.id]] if turn.id in self._hearsay else [])]
         held = [s.value for sentence in sentences if (s := read(sentence)) is not None]
-        return replace(turn, text=reword(turn.text, held, self._rng))
+        return replace(turn, text=reword(turn.text, held, rng))
 
     def _extract(self, turns: tuple[Turn, ...]) -> list[tuple[int, str]]:
         facts: list[tuple[int, str]] = []
@@ -268,6 +275,8 @@ class Demonstrator:
                 if unknown > max(1, questions // 4):
                     continue
             words = question.text
+            if self._mixture.restated and rng.random() < self._mixture.restated:
+                words = restate_question(self._world.specs[question.id], rng) or words
             if self._rewording and rng.random() < self._rewording:
                 words = reword_question(words, rng)
             text = render_compact_answer(entries, words)
