@@ -1,7 +1,7 @@
 """The imitation loop: cross-entropy on the replies of packed demonstrations, with checkpoints to resume from.
 
 Matrices are updated by Muon, embeddings and norms by AdamW (Muon needs about half the tokens here; the comparison is in
-docs/log.md). The learning rate warms up, stays, and falls linearly to zero over the last half of each of two rounds.
+docs/log.md). The learning rate warms up, stays, and falls linearly to zero over the second half of each round.
 The data stream is a function of the seed and the step, so a resumed run sees what an undisturbed one would.
 """
 
@@ -31,9 +31,14 @@ PHASES: tuple[tuple[int, Mixture], ...] = (
     (3750, Mixture(questions=8, rewording=0.5, drills=2, careful=True, spliced=0.7)),
     (5000, Mixture(questions=8, rewording=0.5, drills=2, spliced=0.7)),
     (6000, Mixture(questions=8, rewording=0.3, drills=2, spliced=0.7, restated=0.7)),
+    (7500, Mixture(questions=16, rewording=0.3, extractions=0.5, drills=2, spliced=0.7, restated=0.7, stale=0.6)),
 )
 """(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up;
 then invented words with the letters of real ones; at last the mixture as it is meant, with all its imperfections."""
+
+
+ROUNDS: tuple[tuple[int, float], ...] = ((6000, 1.0), (1500, 0.5), (2000, 0.5))
+"""(steps, height) of each round of the learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class ImitationSettings:
     """
 
     seed: int = 0
-    steps: int = 7500
+    steps: int = 9500
     rows: int = 10
     length: int = 384
     pseudo_words: float = 0.8
@@ -68,9 +73,10 @@ def _shuffled(stream: Iterator[Demonstration], seed: int, part: int) -> Iterator
 
 
 def _rate(step: int, settings: ImitationSettings) -> float:
-    """Learning rate of a step: two rounds of warm-up, plateau and linear fall, the second (a fifth) at half height."""
-    first = settings.steps - settings.steps // 5
-    start, length, height = (0, first, 1.0) if step < first else (first, settings.steps - first, 0.5)
+    """Learning rate of a step: in each of the `ROUNDS` it warms up, stays, and falls to zero over the second half."""
+    starts = [sum(length for length, _ in ROUNDS[:number]) for number in range(len(ROUNDS))]
+    number = max(number for number, start in enumerate(starts) if start <= step)
+    start, (length, height) = starts[number], ROUNDS[number]
     warm = min(1.0, (step - start + 1) / settings.warmup)
     left = (start + length - step) / (length / 2)
     return height * settings.lr * warm * min(1.0, max(left, 0.0))
