@@ -87,7 +87,6 @@ def test_the_rate_warms_up_stays_and_falls_to_zero_in_every_round() -> None:
     assert imitate._rate(9499, settings) == pytest.approx(0.5 / 1000)
 
 
-
 def test_a_loss_that_is_no_number_stops_the_run(tokenizer: Any, tmp_path: Path) -> None:
     training = loop(tokenizer)
     import_torch().nn.init.constant_(training.model.lm_head.weight, float("nan"))
