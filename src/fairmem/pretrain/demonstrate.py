@@ -63,7 +63,6 @@ class Mixture:
         careful: Whether the manager's drills are free of its imperfections.
         spliced: Share of the invented fillers that are pieces of real words put together.
         restated: Share of statements and questions in phrasings beyond the generator's training split.
-        stale: Share of the questions' memories that an imperfect manager kept, with old beside new.
     """
 
     questions: int = 6
@@ -73,7 +72,6 @@ class Mixture:
     careful: bool = False
     spliced: float = 0.0
     restated: float = 0.0
-    stale: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +254,7 @@ class Demonstrator:
 
     def _quiz(self, questions: int) -> Demonstration | None:
         rng = self._rng
-        memory = self._memory if rng.random() >= 1.0 - self._mixture.stale else self._perfect
+        memory = self._perfect if rng.random() < 0.6 else self._memory
         shown: list[_Entry] = []
         for speaker in self._world.conversation.speakers:
             mine = [e for e in memory if e.sentence.startswith((f"{speaker} ", f"{speaker}'s "))]

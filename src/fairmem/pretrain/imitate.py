@@ -31,13 +31,13 @@ PHASES: tuple[tuple[int, Mixture], ...] = (
     (3750, Mixture(questions=8, rewording=0.5, drills=2, careful=True, spliced=0.7)),
     (5000, Mixture(questions=8, rewording=0.5, drills=2, spliced=0.7)),
     (6000, Mixture(questions=8, rewording=0.3, drills=2, spliced=0.7, restated=0.7)),
-    (7500, Mixture(questions=16, rewording=0.3, extractions=0.5, drills=2, spliced=0.7, restated=0.7, stale=0.6)),
 )
 """(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up;
-then invented words with the letters of real ones; at last the mixture as it is meant, with all its imperfections."""
+then invented words with the letters of real ones; then the mixture as it is meant, with all its imperfections; at
+last many more phrasings."""
 
 
-ROUNDS: tuple[tuple[int, float], ...] = ((6000, 1.0), (1500, 0.5), (2000, 0.5))
+ROUNDS: tuple[tuple[int, float], ...] = ((6000, 1.0), (1500, 0.5))
 """(steps, height) of each round of the learning rate."""
 
 
@@ -50,7 +50,7 @@ class ImitationSettings:
     """
 
     seed: int = 0
-    steps: int = 9500
+    steps: int = 7500
     rows: int = 10
     length: int = 384
     pseudo_words: float = 0.8
