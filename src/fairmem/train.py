@@ -34,7 +34,7 @@ from fairmem.episodes import (
 from fairmem.errors import ConfigError
 from fairmem.eval import EvalResult, evaluate, make_header, report_run
 from fairmem.learner import Learner, Row, export, load_latest, rows_of, save_checkpoint, with_lora
-from fairmem.policy import OpenAIPolicy, Policy, open_policy
+from fairmem.policy import Policy, open_policy, open_ready
 from fairmem.policy.hf import HFPolicy
 from fairmem.runlog import RunLog, Sink, TensorBoardSink, WandbSink
 from fairmem.seeds import derive
@@ -93,7 +93,9 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     opened = open_policy(model.path, device=model.device, dtype=model.dtype, batch=recipe.rollout.batch)
     if not isinstance(opened, HFPolicy):
         raise ConfigError(f"model.path is '{model.path}'; training needs a model in this process: bundled or a folder")
-    answerer = _open_answerer(recipe)
+    config = recipe.answerer
+    local = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
+    answerer = open_ready(config.path, config.base_url, config.api_key_env, **local)
     if model.lora_rank:
         opened.model = with_lora(opened.model, model.lora_rank)
     reference = None
@@ -116,17 +118,6 @@ def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
     if recipe.log.wandb:
         sinks.append(WandbSink(recipe.name, recipe.model_dump(mode="json"), folder))
     return tuple(sinks)
-
-
-def _open_answerer(recipe: Recipe) -> Policy:
-    config = recipe.answerer
-    if config.path.startswith("openai:"):
-        policy = open_policy(config.path, base_url=config.base_url or None, api_key_env=config.api_key_env)
-        if isinstance(policy, OpenAIPolicy):
-            policy.check()
-        return policy
-    model = recipe.model
-    return open_policy(config.path, device=model.device, dtype=model.dtype, batch=recipe.rollout.batch)
 
 
 def _restore(bench: _Workbench) -> int:

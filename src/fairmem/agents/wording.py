@@ -7,18 +7,16 @@ memory entry would let its text pose as another turn or another entry.
 from __future__ import annotations
 
 import re
-from datetime import date
 
+from fairmem.data import REFUSAL
+from fairmem.data.dates import long_date
 from fairmem.types import Turn
 
-NO_INFORMATION = "no information"
+__all__ = ["NO_INFORMATION", "compact_line", "long_date", "one_line", "says_no_information", "turn_text"]
+
+NO_INFORMATION = REFUSAL
 """The answer that says the memory does not hold what was asked."""
 
-# Not strftime("%B"), which depends on the locale of the machine.
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -36,11 +34,6 @@ def one_line(text: str) -> str:
 def compact_line(text: str) -> str:
     """`one_line` with `<` written as `(`, so that data cannot contain a special token of a compact model."""
     return one_line(text).replace("<", "(")
-
-
-def long_date(day: date) -> str:
-    """The date as `7 May 2023`, in English on every machine."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def turn_text(turn: Turn) -> str:

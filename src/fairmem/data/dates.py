@@ -1,9 +1,12 @@
-"""LoCoMo's way of writing a time, `1:56 pm on 8 May, 2023`, both ways. It has no seconds and no zone."""
+"""Times in words, in English on every machine: `7 May 2023`, and LoCoMo's `1:56 pm on 8 May, 2023` both ways.
+
+LoCoMo's form has no seconds and no zone.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 from fairmem.errors import DataError
 
@@ -13,6 +16,11 @@ _MONTHS: tuple[str, ...] = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+
+
+def long_date(day: date) -> str:
+    """The date as `7 May 2023`."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def parse_time(text: str, place: str) -> datetime:

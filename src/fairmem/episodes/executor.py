@@ -169,16 +169,13 @@ def _sample(asks: Mapping[str, Ask], policies: Mapping[Role, Policy], stats: Wav
 def sample_once(policy: Policy, requests: Sequence[SampleRequest]) -> list[Reply]:
     """Replies to `requests`; equal greedy requests are asked once and share their reply."""
     unique: dict[object, int] = {}
+    chosen: list[SampleRequest] = []
     places: list[int] = []
-    for request in requests:
-        key = (
-            (request.prompt, request.max_tokens, request.tag)
-            if request.temperature == 0
-            else (id(request), len(places))
-        )
-        places.append(unique.setdefault(key, len(unique)))
-    first: dict[int, SampleRequest] = {}
-    for place, request in zip(places, requests, strict=True):
-        first.setdefault(place, request)
-    replies = policy.sample([first[index] for index in range(len(first))]) if first else []
+    for number, request in enumerate(requests):
+        key = (request.prompt, request.max_tokens, request.tag) if request.temperature == 0 else number
+        if key not in unique:
+            unique[key] = len(chosen)
+            chosen.append(request)
+        places.append(unique[key])
+    replies = policy.sample(chosen) if chosen else []
     return [replies[place] for place in places]

@@ -20,7 +20,7 @@ from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
 from fairmem.metrics import f1_signature
-from fairmem.policy import OpenAIPolicy, Policy, folder_of, open_policy, read_about
+from fairmem.policy import Policy, folder_of, open_ready, read_about
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, Role
 from fairmem.types import CATEGORIES, Category, Conversation
@@ -150,9 +150,9 @@ def evaluate_dataset(
     """What `fairmem eval` does; returns the report as text and writes it to `out` if one is given."""
     chosen = _categories(categories)
     talks = _conversations(dataset, path, conversations, sessions, limit, seed)
-    keeper = _open(model, base_url, api_key_env)
+    keeper = open_ready(model, base_url, api_key_env)
     same = (answerer, answerer_base_url) == (model, base_url)
-    teller = keeper if same else _open(answerer, answerer_base_url, api_key_env)
+    teller = keeper if same else open_ready(answerer, answerer_base_url, api_key_env)
     try:
         recipe = _recipe(keeper, model, chosen, seed, answerer)
         policies: dict[Role, Policy] = {"extractor": keeper, "manager": keeper, "answerer": teller}
@@ -193,15 +193,6 @@ def _agents(keeper: Policy, model: str) -> AgentsConfig:
         manager_max_tokens=1024,
         answerer_max_tokens=512,
     )
-
-
-def _open(spec: str, base_url: str, api_key_env: str) -> Policy:
-    if spec.startswith("openai:"):
-        policy = open_policy(spec, base_url=base_url or None, api_key_env=api_key_env)
-        if isinstance(policy, OpenAIPolicy):
-            policy.check()
-        return policy
-    return open_policy(spec)
 
 
 def _categories(names: Sequence[str]) -> tuple[Category, ...]:

@@ -9,7 +9,7 @@ from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Re
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
-from fairmem.policy.registry import POLICIES, folder_of, open_policy
+from fairmem.policy.registry import POLICIES, folder_of, open_policy, open_ready
 from fairmem.policy.render import approximate_tokens
 from fairmem.policy.scripted import Script, ScriptedPolicy
 from fairmem.policy.torch_setup import import_torch
@@ -32,5 +32,6 @@ __all__ = [
     "folder_of",
     "import_torch",
     "open_policy",
+    "open_ready",
     "read_about",
 ]

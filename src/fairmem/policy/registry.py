@@ -108,3 +108,19 @@ def folder_of(spec: str) -> Path | None:
     if kind == "hf":
         return Path(argument)
     return None if kind in POLICIES else Path(spec)
+
+
+def open_ready(spec: str, base_url: str, api_key_env: str, **local: Any) -> Policy:
+    """Open `spec`, and if it is an endpoint make sure that it answers before any work starts.
+
+    `base_url` (empty: the endpoint's default) and `api_key_env` are for endpoints, `local` for models run here.
+
+    Raises:
+        EndpointError: the endpoint cannot serve the run; otherwise as `open_policy`.
+    """
+    if not spec.startswith("openai:"):
+        return open_policy(spec, **local)
+    policy = open_policy(spec, base_url=base_url or None, api_key_env=api_key_env)
+    if isinstance(policy, OpenAIPolicy):
+        policy.check()
+    return policy

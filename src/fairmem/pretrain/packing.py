@@ -7,7 +7,7 @@ the model computes what it would compute on each prompt alone at a third of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,7 @@ class Packer:
     and counted in `skipped`.
     """
 
-    def __init__(self, encode: object, eos: int, rows: int, length: int) -> None:
+    def __init__(self, encode: Callable[[str], Sequence[int]], eos: int, rows: int, length: int) -> None:
         self._encode = encode
         self._eos = eos
         self._rows = rows
@@ -86,13 +86,13 @@ class Packer:
         return [np.zeros(shape, np.int64) for _ in range(4)] + [np.full(shape, -100, np.int64) for _ in range(2)]
 
     def _tokens(self, demonstration: Demonstration) -> tuple[list[int], ...]:
-        ids: list[int] = list(self._encode(demonstration.prefix))  # type: ignore[operator]
+        ids: list[int] = list(self._encode(demonstration.prefix))
         shared = len(ids)
         positions, branch, target = list(range(shared)), [0] * shared, [-100] * shared
         context = [*ids[1:], -100]
         for number, (rest, reply) in enumerate(demonstration.branches, 1):
-            asked: list[int] = list(self._encode(rest)) if rest else []  # type: ignore[operator]
-            said: list[int] = [*self._encode(reply), self._eos]  # type: ignore[operator]
+            asked: list[int] = list(self._encode(rest)) if rest else []
+            said: list[int] = [*self._encode(reply), self._eos]
             if not asked:  # the reply follows the prefix itself, whose last token predicts its first
                 target[shared - 1] = said[0]
             ids += asked + said

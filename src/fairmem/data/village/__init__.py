@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairmem.data.dates import long_date
 from fairmem.data.village.lexicon import Lexicon, pseudo_lexicon, real_lexicon
 from fairmem.data.village.oracle import (
     UNKNOWN,
@@ -17,7 +18,6 @@ from fairmem.data.village.oracle import (
     Statement,
     answer,
     decide,
-    long_date,
     read,
     support,
 )

@@ -14,9 +14,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+from fairmem.data.base import REFUSAL
+from fairmem.data.dates import long_date
 from fairmem.data.village.phrasing import KINDS
 
-UNKNOWN = "no information"
+UNKNOWN = REFUSAL
 """The answer when memory does not tell."""
 
 QuestionForm = Literal["value", "list", "when", "whether", "two_hop"]
@@ -156,8 +158,3 @@ def support(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> list[
 def answer(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> str:
     """The answer to `spec` from `memory`: (sentence, time of its latest version) pairs, oldest first."""
     return ", ".join(part for _, part in support(spec, memory) if part) or UNKNOWN
-
-
-def long_date(time: datetime) -> str:
-    """`7 May 2023`."""
-    return f"{time.day} {time:%B} {time.year}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from fairmem.data.dates import long_date
 from fairmem.data.village.lexicon import Lexicon
-from fairmem.data.village.oracle import UNKNOWN, QuestionSpec, long_date
+from fairmem.data.village.oracle import UNKNOWN, QuestionSpec
 from fairmem.data.village.phrasing import KINDS, TWO_HOP, Split, SplitTexts, article
 from fairmem.data.village.world import History, Version
 from fairmem.types import CATEGORIES, Category, Question
