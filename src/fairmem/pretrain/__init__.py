@@ -10,6 +10,7 @@ card.py         the model card
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -29,11 +30,11 @@ __all__ = [
 ]
 
 _VOCABULARY = 1024
-_WIDTH = 128
-_LAYERS = 4
+_WIDTH = 192
+_LAYERS = 5
 
 
-def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0) -> int:
+def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0, compiled: bool = False) -> int:
     """Train from scratch and leave a Hugging Face folder with a model card at `out`; goes on where a run stopped.
 
     Raises:
@@ -51,7 +52,9 @@ def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0
     torch = import_torch()
     if steps is not None and steps < 1:
         raise ConfigError(f"--steps is {steps}, expected at least 1")
-    settings = ImitationSettings(seed=seed) if steps is None else ImitationSettings(seed=seed, steps=steps)
+    settings = ImitationSettings(seed=seed, compiled=compiled)
+    if steps is not None:
+        settings = replace(settings, steps=steps)
     console = Console(stderr=True)
     work = out.with_name(out.name + ".work")
     if device == "auto":
