@@ -167,6 +167,8 @@ class Branch(_Record):
     """Local: the branch whose memory state this one started from."""
     fork_session: int | None = None
     """Local: the first session this branch rolled out itself."""
+    reused: bool = False
+    """Local: nothing was sampled for it; its turns are the parent's own, from `fork_session` on."""
     start_bank: str = ""
     turns: tuple[RoleTurn, ...] = ()
     quiz: tuple[QuizItem, ...] = ()

@@ -6,6 +6,7 @@ Training and evaluation both start here, so they cannot differ in how a memory i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from fairmem.agents import Answerer, Extractor, Manager
 from fairmem.config import AgentsConfig, Recipe, RolloutConfig
@@ -64,14 +65,19 @@ def training_plan(
     conversation: Conversation, rollout: RolloutConfig, categories: Sequence[Category], seed: int
 ) -> TreePlan:
     """The global group of `conversation` and its local rerollouts, every group with its own fixed question set."""
+    most_local = rollout.max_questions if rollout.max_local_questions is None else rollout.max_local_questions
+    balanced = rollout.questions == "both"
 
     def questions(after: int, about: int | None) -> tuple[Question, ...]:
-        scope = about if rollout.questions == "session" else None
-        return choose_questions(
-            conversation, after, categories, derive(seed, "questions"), rollout.max_questions, scope
-        )
+        choose = partial(choose_questions, conversation, after, categories, derive(seed, "questions"))
+        if about is None:
+            return choose(rollout.max_questions)
+        if balanced:
+            return (*choose(most_local, about=about), *choose(most_local, besides=about))
+        return choose(most_local, about=about if rollout.questions == "session" else None)
 
-    return TreePlan(conversation, tuple(plan_branches(conversation, rollout, seed)), questions, seed)
+    branches = tuple(plan_branches(conversation, rollout, seed))
+    return TreePlan(conversation, branches, questions, seed, balanced)
 
 
 def evaluation_plan(

@@ -42,6 +42,7 @@ class BranchPlan:
         parent: Branch whose memory at the start of `first` this one starts from; None starts empty.
         seed: Seed of the branch; every call draws from a stream derived from it.
         temperature: Sampling temperature of both roles.
+        reused: Nothing is sampled: the branch is what its parent did in these sessions, as a member of a local group.
     """
 
     id: str
@@ -52,6 +53,7 @@ class BranchPlan:
     seed: int
     temperature: float
     parent: str | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,20 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
     for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
         board.publish(prefix + plan.id, session, bank)
     return BranchResult(plan, start, tuple(turns), bank)
+
+
+def reuse_branch(
+    plan: BranchPlan, parent: BranchResult, agents: Agents, board: MemoryBoard, prefix: str = ""
+) -> BranchResult:
+    """The sessions `plan.first` to `plan.last` of `parent`, which has been rolled out, as a branch of their own."""
+    name = prefix + parent.plan.id
+    start = board.get(AwaitMemory(name, plan.first))
+    if not isinstance(start, MemoryBank):
+        cause = start or CallFailure(kind=FailureKind.SKIPPED, message=f"{parent.plan.id} was not there", attempts=0)
+        return BranchResult(plan, None, (_skipped(plan, agents.manager, cause),), None)
+    turns = tuple(turn for turn in parent.turns if plan.first <= turn.session <= plan.last)
+    end = parent.bank if plan.last == parent.plan.last else board.get(AwaitMemory(name, plan.last + 1))
+    return BranchResult(plan, start, turns, end if isinstance(end, MemoryBank) else None)
 
 
 def _failed(

@@ -33,7 +33,7 @@ def step_metrics(
     """
     whole = [b for tree in trees for b in tree.branches if b.kind == "global" and not b.failed]
     local = [b for tree in trees for b in tree.branches if b.kind == "local" and not b.failed]
-    turns = [turn for tree in trees for branch in tree.branches for turn in branch.turns]
+    turns = [turn for tree in trees for branch in tree.branches if not branch.reused for turn in branch.turns]
     parsed = [turn.parse in _PARSED for turn in turns if turn.parse is not None]
     ops = Counter(op.op for branch in whole for turn in branch.turns for op in turn.ops)
     counts = [credit.diagnostics for credit in credits]
