@@ -23,7 +23,8 @@ from fairmem.errors import CheckpointError
 TRACE_FORMAT = "fairmem-trace"
 TRACE_VERSION = 1
 
-Role = Literal["extractor", "manager", "answerer"]
+Role = Literal["extractor", "manager", "answerer", "single"]
+"""Who is called: extractor and manager, or a single agent in their place, write memory; the answerer reads it."""
 
 
 class StopReason(StrEnum):

@@ -66,7 +66,6 @@ def evaluate(
 
 def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str, answerer: str) -> EvalHeader:
     """The header of an evaluation under `recipe`."""
-    agents = runner.agents
     return EvalHeader(
         dataset=dataset,
         model=model,
@@ -76,7 +75,7 @@ def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str,
         temperature=recipe.eval.temperature,
         seed=recipe.seed,
         shown_per_speaker=recipe.agents.shown_per_speaker,
-        prompt_hashes={role.role: role.prompt_hash for role in (agents.extractor, agents.manager, agents.answerer)},
+        prompt_hashes={role.role: role.prompt_hash for role in runner.agents.called},
     )
 
 
