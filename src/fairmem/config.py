@@ -359,7 +359,16 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         "model.backbones is 'separate'",
         f"{alone} second role to give a model to; use model.backbones=shared",
     )
-    yield single and agents.history, "agents.history is on", f"{alone} extractor that could see earlier chunks"
+    yield (
+        single and agents.history,
+        "agents.history is on",
+        f"{alone} extractor that could see earlier chunks; use agents.history=false",
+    )
+    yield (
+        model.reference == "stage" and model.lora_rank > 0,
+        "model.reference is 'stage'",
+        "model.lora_rank is above 0: with adapters the model without them is compared with; use model.reference=start",
+    )
     unseen = "eval.every is 0, so nothing is validated; set eval.every above 0"
     yield curriculum.promote and not recipe.eval.every, "curriculum.promote is on", unseen
     yield curriculum.patience > 0 and not recipe.eval.every, f"curriculum.patience is {curriculum.patience}", unseen

@@ -59,7 +59,8 @@ def step_metrics(
         f"ops_{name.lower()}": ops[name] / len(whole) if whole else None
         for name in ("INSERT", "UPDATE", "DELETE", "NOOP")
     }
-    metrics |= {name: learned[name] for name in _LEARNED if name in learned}
+    each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
+    metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
 
 

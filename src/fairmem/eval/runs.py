@@ -19,6 +19,7 @@ AFTER = "eval_after.jsonl"
 _TRAINING = (
     "f1",
     "val_f1",
+    "val_m_fail",
     "reward_global",
     "reward_local",
     "compression_penalty",
