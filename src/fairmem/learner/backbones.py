@@ -85,7 +85,9 @@ def open_backbones(recipe: Recipe) -> Backbones:
         learner = _learner(policy, recipe, derive(recipe.seed, "learner"))
         roles: tuple[Role, ...] = (*WRITERS, "single")
         return Backbones(dict.fromkeys(roles, policy), Team({_SHARED: learner}, dict.fromkeys(roles, _SHARED)))
-    policies: dict[Role, HFPolicy] = {role: _opened("model.path", of_role(model.path, role), recipe) for role in WRITERS}
+    policies: dict[Role, HFPolicy] = {
+        role: _opened("model.path", of_role(model.path, role), recipe) for role in WRITERS
+    }
     trained: tuple[Role, ...] = WRITERS if model.train == "all" else (model.train,)
     frozen = [policy.model for role, policy in policies.items() if role not in trained]
     # The other role's weights never change, so they can be the reference too and save a copy.
@@ -103,7 +105,7 @@ def _same_start(model: ModelConfig) -> bool:
 
 def _opened(key: str, path: str, recipe: Recipe) -> HFPolicy:
     model = recipe.model
-    local = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
+    local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
     opened: Policy | None = open_policy(path, **local) if folder_of(path) is not None else None
     if not isinstance(opened, HFPolicy):
         raise ConfigError(f"{key} is '{path}'; training needs a model in this process: bundled or a folder")
