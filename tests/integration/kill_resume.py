@@ -1,6 +1,6 @@
 """Kill `fairmem train` with SIGKILL at random moments, resume it each time, and compare with an undisturbed run.
 
-    python -m tests.integration.kill_resume --moments 10
+    python -m tests.integration.kill_resume --moments 10 [key=value ...]
 
 The run is as small as one can be that has everything a decision hangs on: two stages with promotion, the next from the
 best weights by validation, the KL reference reset per stage, checkpoints in every second step only. A moment is
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -46,24 +46,24 @@ TINY = [
     "agents.answerer_max_tokens=24",
 ]
 """Recipe and overrides: seconds of work, of which an import of torch is the larger part."""
-SAME = ("metrics.jsonl", "eval_before.jsonl", "eval_after.jsonl", "model/model.safetensors")
+SAME = ("metrics.jsonl", "eval_before.jsonl", "eval_after.jsonl", "**/model.safetensors")
 """What has to be equal byte for byte."""
 
 
-def train(out: Path, resume: bool) -> subprocess.Popen[str]:
+def train(out: Path, resume: bool, overrides: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Start, or go on with, the run in `out`."""
-    words = ["train", *TINY, "--name", "run", "--out", str(out), *(["--resume"] if resume else [])]
+    words = ["train", *TINY, *overrides, "--name", "run", "--out", str(out), *(["--resume"] if resume else [])]
     command = [sys.executable, "-m", "fairmem", *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(out: Path, resume: bool) -> float:
+def finish(out: Path, resume: bool, overrides: Sequence[str] = ()) -> float:
     """Let the run end by itself; returns the seconds it worked.
 
     Raises:
         RuntimeError: it failed; its own words are the message.
     """
-    process = train(out, resume)
+    process = train(out, resume, overrides)
     working = _await_work(process, out)
     _, errors = process.communicate()
     if process.returncode:
@@ -71,9 +71,9 @@ def finish(out: Path, resume: bool) -> float:
     return time.monotonic() - working
 
 
-def kill_after(out: Path, resume: bool, seconds: float) -> bool:
+def kill_after(out: Path, resume: bool, seconds: float, overrides: Sequence[str] = ()) -> bool:
     """Kill the run when it has worked for so long; returns whether it was over before."""
-    process = train(out, resume)
+    process = train(out, resume, overrides)
     over = _await_work(process, out) + seconds
     while time.monotonic() < over and process.poll() is None:
         time.sleep(0.005)
@@ -97,7 +97,9 @@ def _await_work(process: subprocess.Popen[str], out: Path) -> float:
 
 def differences(one: Path, other: Path) -> list[str]:
     """Files of `SAME` that differ between two run folders."""
-    return [name for name in SAME if (one / name).read_bytes() != (other / name).read_bytes()]
+    names = [path.relative_to(one) for pattern in SAME for path in sorted(one.glob(pattern))]
+    assert len(names) >= len(SAME), names
+    return [str(name) for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
 
 
 def steps_logged(out: Path) -> int:
@@ -107,7 +109,13 @@ def steps_logged(out: Path) -> int:
 
 
 def kill_at_moments(
-    whole: Path, folder: Path, working: float, moments: int, seed: int, say: Callable[[str], None]
+    whole: Path,
+    folder: Path,
+    working: float,
+    moments: int,
+    seed: int,
+    say: Callable[[str], None],
+    overrides: Sequence[str] = (),
 ) -> list[str]:
     """Kill runs below `folder` at `moments` drawn by `seed`; returns what differs from the run in `whole`."""
     rng = random.Random(seed)
@@ -117,13 +125,13 @@ def kill_at_moments(
         killed = folder / f"killed-{runs}"
         # Half of the work, so that most runs see several kills at different places.
         seconds = rng.uniform(0.0, working / 2)
-        while kill_after(killed, started, seconds):
+        while kill_after(killed, started, seconds, overrides):
             wrong += differences(whole / "run", killed / "run")
             runs, started = runs + 1, False
             killed = folder / f"killed-{runs}"
         started = True
         say(f"kill {number} after {seconds:.2f} s: {steps_logged(killed)} steps logged in run {runs + 1}")
-    finish(killed, resume=True)
+    finish(killed, resume=True, overrides=overrides)
     return wrong + differences(whole / "run", killed / "run")
 
 
@@ -132,12 +140,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moments", type=int, default=10, help="how often the run is killed (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="recipe values to change")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole")
-        working = finish(whole, resume=False)
+        working = finish(whole, resume=False, overrides=args.overrides)
         print(f"undisturbed: {steps_logged(whole)} steps, {working:.1f} s of work")
-        wrong = kill_at_moments(whole, Path(folder), working, args.moments, args.seed, print)
+        wrong = kill_at_moments(whole, Path(folder), working, args.moments, args.seed, print, args.overrides)
     print(f"differ: {', '.join(wrong)}" if wrong else f"equal byte for byte: {', '.join(SAME)}")
     return int(bool(wrong))
 

@@ -61,6 +61,16 @@ def test_every_turn_finds_its_share_of_the_entries_whoever_they_are_about() -> N
     assert COMPACT.related(MemoryBank.empty(), CONTEXT) == ()
 
 
+def test_a_turn_with_many_near_entries_leaves_room_for_the_others() -> None:
+    bank = MemoryBank.from_entries(
+        [entry(1, "Ana", "Ana moved to Lodz."), entry(2, "Ana", "I moved to Lodz."), entry(3, "Bo", "Bo has a van.")]
+    )
+    dense = DenseRetriever(VectorArena(HashedEmbedder()))
+    # 2 entries for 2 turns are 1 each: entry 2 is the first turn word for word, entry 3 is all that the second finds.
+    assert [e.id for e in SingleAgent("compact", dense, max_related=2).related(bank, CONTEXT)] == [2, 3]
+    assert [e.id for e in SingleAgent("compact", dense, max_related=4).related(bank, CONTEXT)] == [1, 2, 3]
+
+
 def test_the_compact_prompt_numbers_entries_and_letters_turns() -> None:
     assert COMPACT.prompt(CONTEXT, RELATED) == (
         Message(
