@@ -120,9 +120,8 @@ def kill_at_moments(
     """Kill runs below `folder` at `moments` drawn by `seed`; returns what differs from the run in `whole`."""
     rng = random.Random(seed)
     wrong: list[str] = []
-    runs, started = 0, False
+    runs, started, killed = 0, False, folder / "killed-0"
     for number in range(1, moments + 1):
-        killed = folder / f"killed-{runs}"
         # Half of the work, so that most runs see several kills at different places.
         seconds = rng.uniform(0.0, working / 2)
         while kill_after(killed, started, seconds, overrides):
@@ -131,7 +130,7 @@ def kill_at_moments(
             killed = folder / f"killed-{runs}"
         started = True
         say(f"kill {number} after {seconds:.2f} s: {steps_logged(killed)} steps logged in run {runs + 1}")
-    finish(killed, resume=True, overrides=overrides)
+    finish(killed, resume=started, overrides=overrides)
     return wrong + differences(whole / "run", killed / "run")
 
 
