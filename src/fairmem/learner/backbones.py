@@ -106,7 +106,8 @@ def _same_start(model: ModelConfig) -> bool:
 def _opened(key: str, path: str, recipe: Recipe) -> HFPolicy:
     model = recipe.model
     local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
-    opened: Policy | None = open_policy(path, **local) if folder_of(path) is not None else None
+    here = folder_of(path) is not None or path.startswith("bundled:")
+    opened: Policy | None = open_policy(path, **local) if here else None
     if not isinstance(opened, HFPolicy):
         raise ConfigError(f"{key} is '{path}'; training needs a model in this process: bundled or a folder")
     return opened
