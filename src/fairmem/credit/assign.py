@@ -32,7 +32,7 @@ CreditRule = Callable[[Floats, Sequence[LocalRewards], CreditConfig], LogoCredit
 _PENALTY = "_penalty"
 """Ending of the names of reward parts that are subtracted."""
 
-_TRAINED_ROLES = ("extractor", "manager")
+_TRAINED_ROLES = ("extractor", "manager", "single")
 
 
 class TurnCredit(NamedTuple):

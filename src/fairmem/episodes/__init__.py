@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
-from fairmem.episodes.curriculum import Conversations, StepPlan, steps_of
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, roll_branch
+from fairmem.episodes.curriculum import Conversations
+from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, reuse_branch, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.stages import (
+    Decision,
+    Progress,
+    StepPlan,
+    after_step,
+    first,
+    next_step,
+    steps_left,
+    steps_of,
+    validates,
+)
 from fairmem.episodes.step_metrics import step_metrics, step_timing
 
 __all__ = [
@@ -18,9 +29,11 @@ __all__ = [
     "BranchPlan",
     "BranchResult",
     "Conversations",
+    "Decision",
     "EpisodeRunner",
     "LocalPlan",
     "MemoryBoard",
+    "Progress",
     "QuizJob",
     "Quizzer",
     "Routine",
@@ -28,19 +41,25 @@ __all__ = [
     "StepPlan",
     "TreePlan",
     "WaveStats",
+    "after_step",
     "apply_ops",
     "build_agents",
     "build_runner",
     "choose_local",
     "choose_questions",
     "evaluation_plan",
+    "first",
     "identical_siblings",
+    "next_step",
     "plan_branches",
+    "reuse_branch",
     "roll_branch",
     "run_waves",
     "sample_once",
     "step_metrics",
     "step_timing",
+    "steps_left",
     "steps_of",
     "training_plan",
+    "validates",
 ]

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, roll_branch
+from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
@@ -31,13 +31,15 @@ class TreePlan:
     """The branches to roll out from one conversation.
 
     `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
-    group is about or None for the global group).
+    group is about or None for the global group). With `balanced`, a local branch earns the mean of two scores: on
+    the questions with evidence in the session the group is about, and on the others.
     """
 
     conversation: Conversation
     branches: tuple[BranchPlan, ...]
     questions: Callable[[int, int | None], tuple[Question, ...]]
     seed: int = 0
+    balanced: bool = False
 
 
 @dataclass(slots=True)
@@ -80,8 +82,14 @@ class EpisodeRunner:
             f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
             for index, plan in enumerate(plans)
             for branch in plan.branches
+            if not branch.reused
         }
         results, report.waves = run_waves(routines, board, self._policies)
+        for index, plan in enumerate(plans):
+            for branch in plan.branches:
+                if branch.reused:
+                    parent = results[f"{index}/{branch.parent}"]
+                    results[f"{index}/{branch.id}"] = reuse_branch(branch, parent, self.agents, board, f"{index}/")
         report.wave_seconds = time.perf_counter() - started
         jobs: dict[tuple[int, str], QuizJob] = {}
         for index, plan in enumerate(plans):
@@ -105,7 +113,10 @@ class EpisodeRunner:
                 seed=plan.seed,
                 branches=tuple(
                     self._branch(
-                        results[f"{index}/{branch.id}"], quizzes.get((index, branch.id), ()), reward or self.reward
+                        results[f"{index}/{branch.id}"],
+                        quizzes.get((index, branch.id), ()),
+                        reward or self.reward,
+                        plan.balanced,
                     )
                     for branch in plan.branches
                 ),
@@ -124,7 +135,9 @@ class EpisodeRunner:
         """Tokens of what was said up to and including `session`, captions of images with it."""
         return sum(self._count(turn_text(t)) for s in conversation.sessions if s.index <= session for t in s.turns)
 
-    def _branch(self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig) -> Branch:
+    def _branch(
+        self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig, balanced: bool
+    ) -> Branch:
         plan, bank = result.plan, result.bank
         local = plan.parent is not None
         branch = Branch(
@@ -133,6 +146,7 @@ class EpisodeRunner:
             member=plan.member,
             parent=plan.parent,
             fork_session=plan.first if local else None,
+            reused=plan.reused,
             start_bank=result.start.hash if result.start is not None else "",
             turns=result.turns,
             quiz=quiz,
@@ -147,6 +161,7 @@ class EpisodeRunner:
             quiz=quiz,
             memory_tokens=tokens,
             dialogue_tokens=self.dialogue_tokens(plan.conversation, plan.last),
+            balance=plan.first if local and balanced else None,
         )
         parts = {name: _measured(name, reward, outcome, settings) for name, reward in REWARDS.items()}
         if local:
