@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import RESOLVED, Recipe, save_resolved
-from fairmem.credit import CREDIT_RULES, assign
+from fairmem.credit import assign, check_rule
 from fairmem.episodes import (
     Conversations,
     EpisodeRunner,
@@ -85,9 +85,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
 
 def _open(recipe: Recipe, folder: Path) -> _Workbench:
     """Open data and models; whatever is wrong with the recipe is said here, before anything is written."""
-    if recipe.credit.rule not in CREDIT_RULES:
-        known = ", ".join(sorted(CREDIT_RULES))
-        raise ConfigError(f"credit.rule is '{recipe.credit.rule}': unknown credit rule, expected one of {known}")
+    check_rule(recipe)
     conversations = Conversations(recipe)
     model = recipe.model
     opened = open_policy(model.path, device=model.device, dtype=model.dtype, batch=recipe.rollout.batch)
