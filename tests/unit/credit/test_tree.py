@@ -30,10 +30,8 @@ def test_the_inter_term_compares_all_nodes_of_one_depth() -> None:
 
 
 def test_leaves_weigh_the_same_however_deep_they_are() -> None:
-    # Node 0 has leaves 2 and 3's child 4: (0 + 1) / 2, not the mean of child means in another shape.
-    credit = tree([0.25, 0.0, 0.5, 1.0], [-1, -1, 0, 0, 0, 3], "mean")
-    # Leaves by number: 1, 2, 4, 5. Node 0: (0 + 0.5 + 1) / 3.
-    assert credit.values_N.tolist() == [0.5, 0.25, 0.0, 1.0, 0.5, 1.0]
+    # Node 0 has the leaf 1 and, below 2, the leaves 3 and 4: a mean over children would be (0.75 + 0) / 2.
+    assert tree([0.75, 0.0, 0.0], [-1, 0, 0, 2, 2]).values_N.tolist() == [0.25, 0.75, 0.0, 0.0, 0.0]
 
 
 def test_a_missing_leaf_is_left_out_of_every_mean() -> None:
