@@ -7,6 +7,7 @@ from fairmem.episodes.curriculum import Conversations
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, reuse_branch, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
 from fairmem.episodes.stages import (
@@ -20,6 +21,7 @@ from fairmem.episodes.stages import (
     steps_of,
     validates,
 )
+from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.episodes.step_metrics import step_metrics, step_timing
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Conversations",
     "Decision",
     "EpisodeRunner",
+    "HindsightPolicy",
     "LocalPlan",
     "MemoryBoard",
     "Progress",
@@ -42,6 +45,7 @@ __all__ = [
     "TreePlan",
     "WaveStats",
     "after_step",
+    "answered_by_all",
     "apply_ops",
     "build_agents",
     "build_runner",
@@ -49,8 +53,11 @@ __all__ = [
     "choose_questions",
     "evaluation_plan",
     "first",
+    "hindsight_logprobs",
     "identical_siblings",
+    "memories",
     "next_step",
+    "outcome_text",
     "plan_branches",
     "reuse_branch",
     "roll_branch",

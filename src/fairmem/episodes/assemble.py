@@ -81,7 +81,7 @@ def training_plan(
         return choose(most_local, about=about if rollout.questions == "session" else None)
 
     branches = tuple(plan_branches(conversation, rollout, seed))
-    return TreePlan(conversation, branches, questions, seed, balanced)
+    return TreePlan(conversation, branches, questions, seed, balanced, rollout.state_values)
 
 
 def evaluation_plan(

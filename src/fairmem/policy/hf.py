@@ -194,6 +194,10 @@ class HFPolicy:
         """Number of tokens of `text` alone, without special tokens around it."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a prompt that has been rendered, `Sample.prompt_text` for example."""
+        return self._renderer.ids(text)
+
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""
 
