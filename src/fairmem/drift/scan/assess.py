@@ -11,26 +11,11 @@ import re
 from dataclasses import dataclass
 
 from fairmem.drift.scan.findings import Effect, Finding, fingerprint_of
-from fairmem.drift.scan.lexicon import (
-    DESTROYING,
-    ENOUGH,
-    GUIDING,
-    IDENTIFIERS,
-    LISTED,
-    MENTIONED,
-    NOUNS,
-    READING,
-    STRONG,
-    UNITS,
-    VOCABULARY,
-    WEAK,
-    WRITING,
-    Words,
-    stems,
-)
+from fairmem.drift.scan.lexicon import ENOUGH, LISTED, MENTIONED, STRONG, VOCABULARY, WEAK, Words, stems
 from fairmem.drift.scan.rules import RULES, Rule, Severity
 from fairmem.drift.scan.schema import Kind, Parameter
 from fairmem.drift.scan.tool import Tool, printable
+from fairmem.drift.scan.word_groups import DESTROYING, GUIDING, IDENTIFIERS, NOUNS, READING, UNITS, WRITING
 from fairmem.memory.terms import stem, words
 
 _MOST_VALUES = 40

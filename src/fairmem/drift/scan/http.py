@@ -54,7 +54,7 @@ class HttpTransport:
             with self._client.stream(
                 "POST", self._url, content=json.dumps(message).encode(), headers=self._full_headers(), timeout=left
             ) as answer:
-                if answer.status_code >= 400:
+                if answer.status_code >= 300:
                     raise ServerFault(_refusal(answer))
                 session = answer.headers.get("mcp-session-id")
                 if session:
@@ -84,6 +84,8 @@ def _refusal(answer: httpx.Response) -> str:
     reason = f"HTTP {answer.status_code}"
     if answer.status_code in (401, 403):
         return f"{reason}: the server wants authorisation; give it under 'headers' in a configuration"
+    if answer.status_code < 400:
+        return f"{reason}: redirects are not followed; give the address they lead to"
     if answer.status_code in (404, 405):
         return f"{reason}: no MCP endpoint for posting here (the older HTTP+SSE transport is not spoken)"
     return reason
