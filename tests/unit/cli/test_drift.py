@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def test_every_format_goes_to_a_file(form: str, tools: Path, capsys: pytest.Capt
     assert main(["drift", "scan", str(tools), "--format", form, "--output", str(out)]) == 1
     assert "push_files" in out.read_text(encoding="utf-8")
     assert capsys.readouterr().out == ""
+
+
+def test_standard_input_is_read_for_a_dash(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(TOOLS).encode())))
+    assert main(["drift", "scan", "-", "--format", "sarif"]) == 1
+    result = json.loads(capsys.readouterr().out)["runs"][0]["results"][0]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "stdin"
 
 
 def test_a_baseline_makes_the_next_scan_pass(tools: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,8 @@ def test_every_rule_about_parameters_has_words_and_a_positive_case() -> None:
         ("push_files", {"type": "boolean", "description": "Only after the owner agreed"}, "writes", Severity.MEDIUM),
         # A safeguard counts in tools that read too: 3 + 1 = 4, not 5.
         ("get_files", BOOLEAN, "reads", Severity.MEDIUM),
+        # With a default: 3, and nothing off for reading.
+        ("get_files", {"type": "boolean", "default": False}, "reads", Severity.MEDIUM),
     ],
 )
 def test_severity_is_consequence_and_effect_and_slack(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,10 @@ def report_of(*tools: object, problems: tuple[Problem, ...] = ()) -> ScanReport:
 )
 def test_the_exit_code_says_findings_then_incomplete_then_clean(report: ScanReport, code: int) -> None:
     assert report.exit_code(Severity.MEDIUM) == code
+
+
+def test_a_report_without_a_tool_is_never_complete_whatever_its_problems() -> None:
+    assert not replace(scanned(HARMLESS), tools=0).complete
 
 
 def test_fail_on_is_apart_from_what_is_listed() -> None:
