@@ -51,7 +51,7 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
         (("credit.rule=logo", "rollout.local_fraction=0.03"), 'raise it, or set credit.rule = "grpo"'),
         (("credit.rule=vine",), "set rollout.state_values = true"),
         (("credit.rule=counterfactual",), "set rollout.state_values = true"),
-        (("credit.rule=tree",), "rollout.local_horizon = 0 stops them before session 8; set rollout.local_horizon = \"end\""),
+        (("credit.rule=tree",), 'local_horizon = 0 stops them before session 8; set rollout.local_horizon = "end"'),
         (("credit.rule=tree", *TO_THE_END, "rollout.questions=session"), 'set rollout.questions = "cumulative"'),
         (("credit.rule=tree", *TO_THE_END, "credit.local_weight=0.0"), "credit.local_weight is 0"),
         (("credit.rule=vine_continue", *TO_THE_END), 'set rollout.local_sources = "all"'),
@@ -71,7 +71,7 @@ def test_what_is_missing_is_named_with_the_key_to_change(overrides: tuple[str, .
 
 def test_every_stage_counts() -> None:
     stages = "stages=[{sessions = 4}, {sessions = 16}]"
-    assert "before session 16; set rollout.local_horizon = \"end\"" in refusal("credit.rule=tree", *TO_THE_END, stages)
+    assert 'before session 16; set rollout.local_horizon = "end"' in refusal("credit.rule=tree", *TO_THE_END, stages)
     # 4 % of 4 sessions is none, of 16 it is one: enough for LoGo.
     check_rule(recipe("rollout.local_fraction=0.04", stages))
 
