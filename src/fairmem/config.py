@@ -62,8 +62,8 @@ class ModelConfig(_Section):
 class AnswererConfig(_Section):
     """The frozen model that answers questions from the memory bank; its F1 is the reward."""
 
-    path: str = "bundled:answerer"
-    """`bundled:answerer`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
+    path: str = "bundled"
+    """`bundled`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
     base_url: str = ""
     """Address of the endpoint, for `openai:NAME`."""
     api_key_env: str = "OPENAI_API_KEY"

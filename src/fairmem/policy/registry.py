@@ -15,9 +15,7 @@ from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
 
-_ASSETS = Path(fairmem.__file__).parent / "assets"
-_BUNDLED = {"": _ASSETS / "base", "answerer": _ASSETS / "answerer"}
-"""What follows `bundled:` -> its folder."""
+_BUNDLED = Path(fairmem.__file__).parent / "assets" / "base"
 
 Opener = Callable[..., Policy]
 """(what follows the colon, **options) -> the policy."""
@@ -39,13 +37,12 @@ def _open_hf(argument: str, **options: Any) -> Policy:
 
 
 def _open_bundled(argument: str, **options: Any) -> Policy:
-    if argument not in _BUNDLED:
-        known = " or ".join(f"bundled:{name}".rstrip(":") for name in _BUNDLED)
-        raise ConfigError(f"policy 'bundled:{argument}': no such bundled model, expected {known}")
-    folder = _BUNDLED[argument]
+    if argument:
+        raise ConfigError(f"policy 'bundled:{argument}': the bundled model takes no argument; write 'bundled'")
+    folder = _BUNDLED
     if not folder.is_dir():
         raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
-    return _open_hf(str(folder), **{"name": f"bundled:{argument}".rstrip(":"), **options})
+    return _open_hf(str(folder), **{"name": "bundled", **options})
 
 
 def _open_openai(argument: str, **options: Any) -> Policy:
@@ -79,7 +76,7 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     """Open the policy that `spec` names.
 
     Args:
-        spec: `bundled`, `bundled:answerer`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
+        spec: `bundled`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
         base_url: Address of the endpoint, for `openai`.
         options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ScriptedPolicy`; for a cassette
             `record`, the spec of the policy to record, with its options.
@@ -93,7 +90,7 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     kind, _, argument = spec.partition(":")
     if kind not in POLICIES:
         if os.sep not in spec and not Path(spec).exists():
-            known = "bundled, bundled:answerer, hf:PATH, openai:NAME, scripted, cassette:PATH or a model folder"
+            known = "bundled, hf:PATH, openai:NAME, scripted, cassette:PATH or the path of a model folder"
             raise ConfigError(f"policy {spec!r}: not known; expected {known}")
         kind, argument = "hf", spec
     if kind in ("hf", "openai", "cassette") and not argument:
@@ -107,7 +104,7 @@ def folder_of(spec: str) -> Path | None:
     """The folder that `open_policy(spec)` reads a model from; None where the model is not in a folder here."""
     kind, _, argument = spec.partition(":")
     if kind == "bundled":
-        return _BUNDLED.get(argument)
+        return _BUNDLED
     if kind == "hf":
         return Path(argument)
     return None if kind in POLICIES else Path(spec)

@@ -1,10 +1,10 @@
-"""Makes the small models that ship with fairmem: tokenizer and weights from scratch, by imitation.
+"""Makes the small model that ships with fairmem: tokenizer and weights from scratch, by imitation.
 
 demonstrate.py  what is imitated, imperfect on purpose
 packing.py      demonstrations to batches, one prompt prefix for several questions
 base_model.py   the tokenizer and the untrained model
 imitate.py      the loop, resumable
-course.py       base first, then the answerer that goes on from it
+course.py       from nothing to the folder that ships
 scores.py       how good it is on unseen names, values and phrasings
 card.py         the model card
 """

@@ -58,7 +58,6 @@ class Mixture:
         questions: Questions asked of one memory.
         rewording: Share of turns and questions put into slightly other words.
         extractions: Share of the extractor's demonstrations that is kept.
-        decisions: Share of the manager's demonstrations that is kept.
         drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
         careful: Whether the manager's drills are free of its imperfections.
         spliced: Share of the invented fillers that are pieces of real words put together.
@@ -67,7 +66,6 @@ class Mixture:
     questions: int = 6
     rewording: float = 0.0
     extractions: float = 1.0
-    decisions: float = 1.0
     drills: int = 0
     careful: bool = False
     spliced: float = 0.0
@@ -128,9 +126,7 @@ class Demonstrator:
                     for sentence in self._gold.get(turn.id, ()):
                         self._apply(self._perfect, sentence, session.time)
                 if facts:
-                    decision = self._manage([sentence for _, sentence in facts], session.time)
-                    if mixture.decisions >= 1.0 or self._rng.random() < mixture.decisions:
-                        yield decision
+                    yield self._manage([sentence for _, sentence in facts], session.time)
             if self._rng.random() < 0.5:
                 quiz = self._quiz(mixture.questions)
                 if quiz is not None:

@@ -34,11 +34,6 @@ PHASES: tuple[tuple[float, Mixture], ...] = (
 """(share of the steps done, what is demonstrated from there on): the manager's drills are careful decisions while it
 learns to look things up, then as imperfect as the rest."""
 
-ANSWERER_PHASES: tuple[tuple[float, Mixture], ...] = (
-    (0.0, Mixture(questions=12, rewording=0.2, extractions=0.0, decisions=0.0, spliced=0.7)),
-)
-"""The answerer alone, for the model that is frozen."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImitationSettings:
@@ -51,8 +46,8 @@ class ImitationSettings:
 
     seed: int = 0
     steps: int = 7000
-    rows: int = 10
-    length: int = 384
+    rows: int = 8
+    length: int = 512
     pseudo_words: float = 0.8
     context_weight: float = 0.5
     lr: float = 3e-3
@@ -90,14 +85,7 @@ def _mixed_precision(device: str) -> AbstractContextManager[Any]:
 class Imitation:
     """Trains `model` in place. `encode` maps text to token ids."""
 
-    def __init__(
-        self,
-        model: Any,
-        encode: Callable[[str], list[int]],
-        eos: int,
-        settings: ImitationSettings,
-        phases: tuple[tuple[float, Mixture], ...] = PHASES,
-    ) -> None:
+    def __init__(self, model: Any, encode: Callable[[str], list[int]], eos: int, settings: ImitationSettings) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
         self.model = model
@@ -107,7 +95,6 @@ class Imitation:
         self.seconds = 0.0
         self._encode = encode
         self._eos = eos
-        self._phases = phases
         self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
@@ -132,7 +119,7 @@ class Imitation:
         settings = self.settings
         while self.step < settings.steps:
             part = self.step // _EPOCH_STEPS
-            mixture = [mixture for start, mixture in self._phases if start * settings.steps <= self.step][-1]
+            mixture = [mixture for start, mixture in PHASES if start * settings.steps <= self.step][-1]
             seed = derive(settings.seed, "part", part)
             stream = demonstrations(seed, Imperfection(), settings.pseudo_words, mixture)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
@@ -155,6 +142,7 @@ class Imitation:
                             "tokens": self.tokens,
                             "seconds": round(self.seconds, 1),
                             "tokens_per_second": round(self.tokens / self.seconds),
+                            "skipped": packer.skipped,
                         }
                     )
                 if self.step % _EPOCH_STEPS == 0 or self.step >= settings.steps:

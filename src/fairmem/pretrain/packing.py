@@ -7,8 +7,9 @@ the model computes what it would compute on each prompt alone at a third of the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,8 +49,9 @@ class Packed:
 class Packer:
     """Turns a stream of demonstrations into batches of `rows` rows of `length` tokens.
 
-    `encode` maps text to token ids; `eos` ends every reply. A demonstration longer than a row is left out
-    and counted in `skipped`.
+    `encode` maps text to token ids; `eos` ends every reply. The branches of a demonstration that is longer than a row
+    are shared out over several copies of its prefix; a branch that does not fit behind its prefix is left out and
+    counted in `skipped`.
     """
 
     def __init__(self, encode: Callable[[str], Sequence[int]], eos: int, rows: int, length: int) -> None:
@@ -62,12 +64,9 @@ class Packer:
     def batches(self, demonstrations: Iterable[Demonstration]) -> Iterator[Packed]:
         """Batches until the stream ends; an incomplete last batch is dropped."""
         arrays, used, documents = self._empty(), [0] * self._rows, [0] * self._rows
-        for demonstration in demonstrations:
+        for demonstration in itertools.chain.from_iterable(map(self._parts, demonstrations)):
             tokens = self._tokens(demonstration)
             size = len(tokens[0])
-            if size > self._length:
-                self.skipped += 1
-                continue
             row = next((r for r in range(self._rows) if used[r] + size <= self._length), None)
             if row is None:
                 yield Packed(*arrays)
@@ -78,6 +77,24 @@ class Packer:
             for array, values in zip(arrays, (ids, positions, documents[row], branch, target, context), strict=True):
                 array[row, span] = values
             used[row] += size
+
+    def _parts(self, demonstration: Demonstration) -> Iterator[Demonstration]:
+        """`demonstration` in parts that fit a row, each with the prefix and as many branches as there is room for."""
+        prefix = len(self._encode(demonstration.prefix))
+        held: list[tuple[str, str]] = []
+        used = prefix
+        for branch in demonstration.branches:
+            size = len(self._encode(branch[0])) + len(self._encode(branch[1])) + 1
+            if prefix + size > self._length:
+                self.skipped += 1
+                continue
+            if used + size > self._length:
+                yield replace(demonstration, branches=tuple(held))
+                held, used = [], prefix
+            held.append(branch)
+            used += size
+        if held:
+            yield replace(demonstration, branches=tuple(held))
 
     def _empty(self) -> list[np.ndarray]:
         shape = (self._rows, self._length)

@@ -16,26 +16,21 @@ def test_no_step_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "out", steps=0)
 
 
-def test_base_and_answerer_are_left_with_one_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_loads_and_its_card_tells_how_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fairmem.pretrain import scores
 
     monkeypatch.setattr("fairmem.pretrain.course._WIDTH", 64)
     monkeypatch.setattr("fairmem.pretrain.course._LAYERS", 1)
     whole = scores.score_base
-    monkeypatch.setattr(
-        scores, "score_base", lambda policy, split, **options: whole(policy, split, conversations=1, **options)
-    )
-    out = tmp_path / "models"
+    monkeypatch.setattr(scores, "score_base", lambda policy, split: whole(policy, split, conversations=1))
+    out = tmp_path / "base"
     assert run(out, steps=3, device="cpu", seed=5) == 0
-    card = (out / "base" / "README.md").read_text(encoding="utf-8")
-    assert "3 steps" in card and "1 more steps" in card
-    about = json.loads((out / "base" / "scores.json").read_text(encoding="utf-8"))
-    assert about["answerer"]["settings"]["steps"] == 1 and "answer exact (answerer alone)" in about["scores"]["test"]
-    for name in ("base", "answerer"):
-        policy = open_policy(str(out / name), device="cpu")
-        (reply,) = policy.sample([SampleRequest((Message("user", "<answer>\n<out>\n"),), 3)])
-        assert isinstance(reply, Sample) and policy.family == "compact"
+    assert "--seed 5 --steps 3`" in (out / "README.md").read_text(encoding="utf-8")
+    assert "answer exact" in json.loads((out / "scores.json").read_text(encoding="utf-8"))["scores"]["test"]
+    policy = open_policy(str(out), device="cpu")
+    (reply,) = policy.sample([SampleRequest((Message("user", "<answer>\n<out>\n"),), 3)])
+    assert isinstance(reply, Sample) and policy.family == "compact"
     # All steps are done: a second call trains nothing and leaves the same weights.
-    first = (out / "answerer" / "model.safetensors").read_bytes()
+    first = (out / "model.safetensors").read_bytes()
     assert run(out, steps=3, device="cpu", seed=5) == 0
-    assert (out / "answerer" / "model.safetensors").read_bytes() == first
+    assert (out / "model.safetensors").read_bytes() == first

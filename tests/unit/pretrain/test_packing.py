@@ -138,3 +138,13 @@ def test_packing_saves_most_of_the_tokens_of_a_quiz() -> None:
 def test_demonstrations_never_end() -> None:
     stream = demonstrations(3, Imperfection(), 0.8, Mixture())
     assert len({next(stream).prefix for _ in range(300)}) > 250
+
+
+def test_no_branch_is_lost_because_its_demonstration_is_longer_than_a_row() -> None:
+    # A prefix of 3 and branches of 3 + end each: rows of 12 hold the prefix and two of them, so five branches take 3.
+    five = Demonstration("answerer", "abc", tuple(("q", "r" + str(i)) for i in range(5)))
+    packer = Packer(encode, EOS, rows=1, length=12)
+    batches = list(packer.batches([five, five]))
+    assert packer.skipped == 0
+    assert [int(batch.branch.max()) for batch in batches] == [2, 2, 1, 2, 2]
+    assert all(batch.ids[0, :3].tolist() == list(encode("abc")) for batch in batches)
