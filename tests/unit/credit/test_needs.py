@@ -52,6 +52,7 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
         (("credit.rule=vine",), "set rollout.state_values = true"),
         (("credit.rule=counterfactual",), "set rollout.state_values = true"),
         (("credit.rule=tree",), "rollout.local_horizon = 0 stops them before session 8; set rollout.local_horizon = 7"),
+        (("credit.rule=tree", "rollout.local_horizon=6"), "stops them before session 8"),
         (("credit.rule=tree", *TO_THE_END, "rollout.questions=session"), 'set rollout.questions = "cumulative"'),
         (("credit.rule=tree", *TO_THE_END, "credit.local_weight=0.0"), "credit.local_weight is 0"),
         (("credit.rule=vine_continue", *TO_THE_END), 'set rollout.local_sources = "all"'),
