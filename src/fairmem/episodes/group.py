@@ -209,7 +209,7 @@ class EpisodeRunner:
 def _quiz_jobs(
     plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], MemoryBank], board: MemoryBoard
 ) -> dict[tuple[int, str, int], QuizJob]:
-    """(plan, branch id, session) -> what that memory is asked: every final one and, if the plan says so, those before."""
+    """(plan, branch id, session) -> what that memory is asked: every final one, and those before if the plan says."""
     jobs: dict[tuple[int, str, int], QuizJob] = {}
     for index, plan in enumerate(plans):
         for branch in plan.branches:
