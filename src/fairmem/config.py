@@ -132,7 +132,7 @@ class RolloutConfig(_Section):
     local_group: Annotated[int, Field(ge=2)] = 4
     """Rerollouts of one session from one shared memory bank."""
     local_fraction: _Fraction = 0.5
-    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (plain GRPO)."""
+    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (for rules that need none)."""
     local_sources: Literal["one", "all"] = "one"
     """Rollouts that a session is rolled out again from: one drawn at random, or every one (for `vine_continue`)."""
     local_horizon: _Count | Literal["end"] = 0

@@ -23,7 +23,7 @@ ABLATIONS = [
     "model.train=extractor",
     "model.train=manager",
     "agents.roles=single",
-    "rollout.local_fraction=0",
+    "credit.rule=grpo rollout.local_fraction=0",
     "rollout.local_group=3",
     "rollout.questions=cumulative",
     "rollout.questions=both",
@@ -61,7 +61,7 @@ def test_an_ablation_runs_end_to_end(ablation: str, tmp_path: Path) -> None:
         assert roles == {"single"} and row["ops_insert"] == 0 and {t.parse for t in turns}
         return
     assert roles == set(WRITERS) and row["rows"] > 0 and row["grad_norm"] > 0
-    assert bool(groups) == (ablation != "rollout.local_fraction=0")
+    assert bool(groups) == ("rollout.local_fraction=0" not in ablation)
     assert is_pair(str(tmp_path / "model")) == ablation.startswith("model.")
     if ablation == "model.backbones=separate":
         assert row["rows"] == row["extractor_rows"] + row["manager_rows"] and row["manager_rows"] > 0

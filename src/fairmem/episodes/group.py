@@ -94,18 +94,12 @@ class EpisodeRunner:
                     parent = results[f"{index}/{branch.parent}"]
                     results[f"{index}/{branch.id}"] = reuse_branch(branch, parent, self.agents, board, f"{index}/")
         report.wave_seconds = time.perf_counter() - started
-        jobs: dict[tuple[int, str, int], QuizJob] = {}
         for index, plan in enumerate(plans):
             for branch in plan.branches:
                 bank = results[f"{index}/{branch.id}"].bank
-                if bank is None:
-                    continue
-                report.banks[index, branch.id] = bank
-                about = None if branch.parent is None else branch.first
-                questions = plan.questions(branch.last, about)
-                states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
-                for session, memory in {**states, branch.last: bank}.items():
-                    jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
+                if bank is not None:
+                    report.banks[index, branch.id] = bank
+        jobs = _quiz_jobs(plans, report.banks, board)
         asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
         report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
         quizzes = dict(zip(jobs, asked, strict=True))
@@ -201,15 +195,31 @@ class EpisodeRunner:
         whole = {branch.id: branch.last for branch in plan.branches if branch.parent is None}
         states = {key: bank for key, bank in banks.items() if key[1] in whole}
         questions = answered_by_all(quizzes[key] for key in states)
+        dialogues = {last: self.dialogue_tokens(plan.conversation, last) for last in set(whole.values())}
         values: dict[str, list[SessionReward]] = {}
         for (index, name, session), bank in states.items():
             quiz = tuple(item for item in quizzes[index, name, session] if item.question in questions)
-            dialogue = self.dialogue_tokens(plan.conversation, whole[name])
-            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogue)
+            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogues[whole[name]])
             parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in REWARDS.items()}
             values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
         branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
         return tree.model_copy(update={"branches": tuple(branches)})
+
+
+def _quiz_jobs(
+    plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], MemoryBank], board: MemoryBoard
+) -> dict[tuple[int, str, int], QuizJob]:
+    """(plan, branch id, session) -> what that memory is asked: every final one, and those before if the plan says."""
+    jobs: dict[tuple[int, str, int], QuizJob] = {}
+    for index, plan in enumerate(plans):
+        for branch in plan.branches:
+            if (index, branch.id) not in banks:
+                continue
+            questions = plan.questions(branch.last, None if branch.parent is None else branch.first)
+            states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
+            for session, memory in {**states, branch.last: banks[index, branch.id]}.items():
+                jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
+    return jobs
 
 
 def _measured(name: str, reward: Reward, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:

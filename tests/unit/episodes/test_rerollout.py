@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairmem.config import CreditConfig
+from fairmem.config import CreditConfig, RolloutConfig
 from fairmem.credit import assign
 from fairmem.episodes import (
     AwaitMemory,
@@ -41,6 +41,9 @@ def test_a_fixed_share_of_different_sessions_is_rolled_out_again(sessions: int, 
         assert len(chosen) == count and numbers == sorted(set(numbers))
         assert all(1 <= plan.session <= sessions and 0 <= plan.source < 4 for plan in chosen)
         assert chosen == choose_local(sessions, 4, fraction, seed)
+        assert len(chosen) == RolloutConfig(local_fraction=fraction).rerolled(sessions)
+        every = choose_local(sessions, 4, fraction, seed, all_sources=True)
+        assert every == tuple(LocalPlan(session, source) for session in numbers for source in range(4))
 
 
 def test_every_session_and_every_source_is_chosen_now_and_then() -> None:
