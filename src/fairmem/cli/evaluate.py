@@ -43,6 +43,9 @@ def register(commands: Any) -> None:
         default=",".join(name for name in CATEGORIES if name != "adversarial"),
         help="question categories that count (default: all but adversarial)",
     )
+    parser.add_argument(
+        "--exclude", metavar="FILE", type=Path, help="report also without known-bad keys (locomo-audit's errors.json)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of sampling, of village and of the intervals")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="write the report, the answers and the trace there")
     parser.set_defaults(run=run, interrupted=interrupted)
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         categories=tuple(args.categories.split(",")),
         seed=args.seed,
         out=args.out,
+        exclude=args.exclude,
     )
     print(report)
     return 0

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fairmem.eval.comparison import Compared, Flip, compare_results, format_comparison, write_comparison
 from fairmem.eval.report import format_result, report_run, write_eval_report
+from fairmem.eval.rescore import BadKeys, read_bad_keys, rescored, without
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.eval.summary import Comparison, MemorySize, Summary, compare, summarise
 
@@ -16,19 +18,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerRecord",
+    "BadKeys",
+    "Compared",
     "Comparison",
     "EvalHeader",
     "EvalResult",
+    "Flip",
     "MemoryRecord",
     "MemorySize",
     "Summary",
     "compare",
+    "compare_results",
     "evaluate",
     "evaluate_dataset",
+    "format_comparison",
     "format_result",
     "make_header",
+    "read_bad_keys",
     "report_run",
+    "rescored",
     "summarise",
+    "without",
+    "write_comparison",
     "write_eval_report",
 ]
 

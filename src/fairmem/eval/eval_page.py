@@ -5,21 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairmem.eval.page import Page, Reply, Sampled
+from fairmem.eval.rescore import BadKeys, rescored, without
 from fairmem.eval.result import AnswerRecord, EvalResult
-from fairmem.eval.summary import Summary
-from fairmem.eval.tables import headline, memory_table, op_table, plural, reply_table, score_table, settings_table
+from fairmem.eval.summary import Summary, summarise
+from fairmem.eval.tables import (
+    definition_table,
+    excluded_table,
+    headline,
+    memory_table,
+    op_table,
+    plural,
+    reply_table,
+    retrieval_table,
+    score_table,
+    settings_table,
+)
+from fairmem.metrics import ANSWER_SCORES, Interval
 from fairmem.seeds import python_rng
 
 SAMPLED = 30
 """Questions that a report shows with their answers."""
 
 
-def eval_page(result: EvalResult, summary: Summary) -> Page:
-    """The report of `result`, whose numbers are `summary`."""
+def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) -> Page:
+    """The report of `result`, whose numbers are `summary`; with `bad`, also without the questions it lists."""
     header = result.header
     tables = [score_table(summary, header)] if summary.asked else []
+    if bad is not None:
+        rest = without(result, bad)
+        tables.append(excluded_table(summary, summarise(rest), bad.source, rest.header.excluded))
+    if summary.overall.n:
+        tables.append(definition_table(definitions(result)))
     if summary.conversations > summary.failed:
         tables.append(memory_table(summary))
+    if summary.retrieval.evidence_recall.n:
+        tables.append(retrieval_table(summary))
     if summary.replies:
         tables.append(reply_table({"": summary}))
     if summary.ops:
@@ -35,6 +55,13 @@ def eval_page(result: EvalResult, summary: Summary) -> Page:
         ),
         samples_note=f"Drawn by the seed from {plural(summary.asked, 'question')}.",
     )
+
+
+def definitions(result: EvalResult) -> dict[str, Interval]:
+    """Signature -> mean of the same answers by that definition; those that apply to no question are left out."""
+    scored = [rescored(result, name) for name in ANSWER_SCORES]
+    means = {again.header.signature: summarise(again, resamples=2_000).overall for again in scored if again.answers}
+    return {signature: mean for signature, mean in means.items() if mean.n}
 
 
 def pick(answers: Sequence[AnswerRecord], seed: int) -> list[AnswerRecord]:

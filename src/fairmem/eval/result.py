@@ -22,7 +22,11 @@ class _Record(BaseModel):
 
 
 class EvalHeader(_Record):
-    """What was run. `signature` names the score's definition; `calls` counts model calls, `failures` failed ones."""
+    """What was run.
+
+    `signature` names the score's definition; `calls` counts model calls, `failures` failed ones; `excluded` counts the
+    questions left out for a wrong key; `memory` names what kept the memory (a key of `fairmem.eval.BACKENDS`).
+    """
 
     dataset: str
     model: str
@@ -35,6 +39,8 @@ class EvalHeader(_Record):
     prompt_hashes: dict[str, str] = {}
     calls: int = 0
     failures: int = 0
+    excluded: int = 0
+    memory: str = "ours"
 
 
 class MemoryRecord(_Record):
@@ -66,7 +72,15 @@ class MemoryRecord(_Record):
 
 
 class AnswerRecord(_Record):
-    """One question: `score` is None, and `failure` says why as `kind: message`, when the call failed."""
+    """One question: `score` is None, and `failure` says why as `kind: message`, when the call failed.
+
+    Attributes:
+        shown: Entries the answerer saw; `shown_texts` are these, with `sources` the turns each came from, where kept.
+        lost: Evidence turns in no entry; `unshown` those in memory but in no entry shown; `reached` those shown.
+        rank: Place of the first entry shown that holds evidence; None if there is none.
+        prompt_tokens: Of the answerer's prompt, `reply_tokens` of its reply, `seconds` its latency where measured.
+        verdicts: Judge prompt -> verdict of a judge, where one was asked.
+    """
 
     conversation: str
     question: str
@@ -77,6 +91,17 @@ class AnswerRecord(_Record):
     score: float | None
     shown: int
     failure: str | None = None
+    lost: int = 0
+    unshown: int = 0
+    reached: int = 0
+    rank: int | None = None
+    shown_texts: tuple[str, ...] = ()
+    sources: tuple[tuple[str, ...], ...] = ()
+    prompt_hash: str = ""
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+    seconds: float | None = None
+    verdicts: dict[str, bool | None] = {}
 
 
 class EvalResult(_Record):

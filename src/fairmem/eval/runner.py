@@ -17,12 +17,13 @@ from fairmem.data.village import generate
 from fairmem.episodes import EpisodeRunner, build_runner, evaluation_plan
 from fairmem.errors import ConfigError
 from fairmem.eval.report import format_result, write_eval_report
+from fairmem.eval.rescore import read_bad_keys
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
-from fairmem.metrics import f1_signature
+from fairmem.metrics import EvidenceTrail, evidence_trail, f1_signature
 from fairmem.policy import Policy, folder_of, open_ready, read_about
 from fairmem.seeds import derive
-from fairmem.trace import Branch, EpisodeTree, Role
+from fairmem.trace import Branch, EpisodeTree, QuizItem, Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
 
@@ -54,7 +55,7 @@ def evaluate(
         for index, (conversation, tree) in enumerate(zip(part, trees, strict=True)):
             branch = tree.branches[0]
             memories.append(_memory(runner, conversation, branch, report.banks.get((index, branch.id))))
-            answers += _answers(conversation, tree)
+            answers += _answers(conversation, tree, report.banks.get((index, branch.id)))
             calls += len(branch.turns) + len(branch.quiz)
             failures += sum(t.failure is not None for t in branch.turns)
             failures += sum(item.failure is not None for item in branch.quiz)
@@ -83,17 +84,7 @@ def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str,
 def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, bank: MemoryBank | None) -> MemoryRecord:
     ops = Counter(f"{op.op} {op.outcome}" for turn in branch.turns for op in turn.ops)
     parse = Counter(f"{turn.role} {turn.parse.value}" for turn in branch.turns if turn.parse is not None)
-    evidence = lost = unshown = 0
-    known = set(conversation.session_of_turn())
-    gold = {question.id: question for question in conversation.questions}
-    for item in branch.quiz:
-        turns = [turn for turn in gold[item.question].evidence if turn in known]
-        evidence += len(turns)
-        if bank is not None:
-            shown = {source for entry in map(bank.get, item.shown) if entry is not None for source in entry.sources}
-            kept = [turn for turn in turns if turn in bank.sources]
-            lost += len(turns) - len(kept)
-            unshown += sum(turn not in shown for turn in kept)
+    trails = [trail for item in branch.quiz if (trail := _trail(conversation, item, bank)) is not None]
     last = conversation.sessions[-1].index
     return MemoryRecord(
         conversation=conversation.id,
@@ -103,30 +94,47 @@ def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, b
         dialogue_tokens=runner.dialogue_tokens(conversation, last),
         ops=dict(sorted(ops.items())),
         parse=dict(sorted(parse.items())),
-        evidence=evidence,
-        lost=lost,
-        unshown=unshown,
+        evidence=sum(trail.turns for trail in trails),
+        lost=sum(trail.lost for trail in trails),
+        unshown=sum(trail.unshown for trail in trails),
         failed=bank is None,
         failure=next((f"{t.failure.kind}: {t.failure.message}" for t in branch.turns if t.failure is not None), None),
     )
 
 
-def _answers(conversation: Conversation, tree: EpisodeTree) -> list[AnswerRecord]:
+def _trail(conversation: Conversation, item: QuizItem, bank: MemoryBank | None) -> EvidenceTrail | None:
+    """What became of the evidence of one question; None without evidence or memory."""
+    question = next(question for question in conversation.questions if question.id == item.question)
+    known = conversation.session_of_turn()
+    if bank is None:
+        return None
+    shown = [entry.sources for entry in map(bank.get, item.shown) if entry is not None]
+    return evidence_trail([turn for turn in question.evidence if turn in known], bank.sources, shown)
+
+
+def _answers(conversation: Conversation, tree: EpisodeTree, bank: MemoryBank | None) -> list[AnswerRecord]:
     texts = {question.id: question.text for question in conversation.questions}
-    return [
-        AnswerRecord(
-            conversation=conversation.id,
-            question=item.question,
-            category=item.category,
-            text=texts[item.question],
-            gold=item.gold,
-            answer=item.answer,
-            score=item.score,
-            shown=len(item.shown),
-            failure=None if item.failure is None else f"{item.failure.kind}: {item.failure.message}",
+    found: list[AnswerRecord] = []
+    for item in tree.branches[0].quiz:
+        trail = _trail(conversation, item, bank)
+        found.append(
+            AnswerRecord(
+                conversation=conversation.id,
+                question=item.question,
+                category=item.category,
+                text=texts[item.question],
+                gold=item.gold,
+                answer=item.answer,
+                score=item.score,
+                shown=len(item.shown),
+                failure=None if item.failure is None else f"{item.failure.kind}: {item.failure.message}",
+                lost=trail.lost if trail else 0,
+                unshown=trail.unshown if trail else 0,
+                reached=trail.reached if trail else 0,
+                rank=trail.rank if trail else None,
+            )
         )
-        for item in tree.branches[0].quiz
-    ]
+    return found
 
 
 def evaluate_dataset(
@@ -145,10 +153,12 @@ def evaluate_dataset(
     categories: Sequence[str],
     seed: int,
     out: Path | None,
+    exclude: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> str:
     """What `fairmem eval` does; returns the report as text and writes it to `out` if one is given."""
     chosen = _categories(categories)
+    bad = read_bad_keys(exclude) if exclude is not None else None
     talks = _conversations(dataset, path, conversations, sessions, limit, seed)
     keeper = open_ready(model, base_url, api_key_env)
     same = (answerer, answerer_base_url) == (model, base_url)
@@ -166,8 +176,8 @@ def evaluate_dataset(
             teller.close()
     if out is not None:
         result.save(out / "eval.jsonl")
-        write_eval_report(result, out)
-    return format_result(result)
+        write_eval_report(result, out, bad)
+    return format_result(result, bad)
 
 
 def _recipe(keeper: Policy, model: str, categories: tuple[Category, ...], seed: int, answerer: str) -> Recipe:

@@ -1,0 +1,101 @@
+"""The same answers under another definition of the score, and without questions whose key is known to be wrong.
+
+No model is asked again: scores are functions of answer, gold answer and category, all of which a result keeps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from fairmem.errors import ConfigError, DataError
+from fairmem.eval.result import AnswerRecord, EvalResult
+from fairmem.metrics import ANSWER_SCORES, normalise
+
+CITATION_ONLY = "WRONG_CITATION"
+"""Kind of error, in the locomo-audit layout, that leaves the answer key right: only its evidence is wrong."""
+
+
+def rescored(result: EvalResult, name: str) -> EvalResult:
+    """`result` with every answered question scored by `ANSWER_SCORES[name]`; failed calls stay unscored.
+
+    Questions the score does not apply to (a date score, and no date in the gold answer) are left out.
+
+    Raises:
+        ConfigError: there is no such score.
+    """
+    if name not in ANSWER_SCORES:
+        raise ConfigError(f"score '{name}' is unknown; expected one of {', '.join(ANSWER_SCORES)}")
+    score = ANSWER_SCORES[name]
+    answers: list[AnswerRecord] = []
+    for answer in result.answers:
+        if score.measure(answer.gold, answer.gold, answer.category) is None:
+            continue
+        given = None if answer.answer is None else score.measure(answer.answer, answer.gold, answer.category)
+        answers.append(answer.model_copy(update={"score": given}))
+    header = result.header.model_copy(update={"signature": str(score.signature)})
+    return result.model_copy(update={"header": header, "answers": tuple(answers)})
+
+
+@dataclass(frozen=True, slots=True)
+class BadKeys:
+    """Questions whose gold answer a reader found wrong, by normalised question and gold answer."""
+
+    source: str
+    keys: frozenset[tuple[str, str]]
+
+    def holds(self, answer: AnswerRecord) -> bool:
+        """Whether the key of this question is listed."""
+        return (normalise(answer.text), normalise(answer.gold)) in self.keys
+
+
+def read_bad_keys(path: Path) -> BadKeys:
+    """Read a list of wrong keys in the layout of locomo-audit (its `errors.json`, or one `errors_conv_N.json`).
+
+    A record has `question` and `golden_answer`, and optionally `error_type`; those of type `WRONG_CITATION` name
+    wrong evidence beside a right answer and are not taken. Records are matched by text, since LoCoMo's questions
+    have no ids. They may lie in one list or in lists under any keys.
+
+    Raises:
+        DataError: no such file, not JSON, or without a single record of that form.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; --exclude takes a file such as errors.json of locomo-audit") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    records = [record for record in _records(content) if "question" in record and "golden_answer" in record]
+    if not records:
+        raise DataError(f"{path}: no record with 'question' and 'golden_answer'; expected the layout of locomo-audit")
+    return BadKeys(
+        path.name,
+        frozenset(
+            (normalise(str(record["question"])), normalise(str(record["golden_answer"])))
+            for record in records
+            if record.get("error_type") != CITATION_ONLY
+        ),
+    )
+
+
+def without(result: EvalResult, bad: BadKeys) -> EvalResult:
+    """`result` without the questions that `bad` lists; the header counts them. Memories stay as they are."""
+    kept = tuple(answer for answer in result.answers if not bad.holds(answer))
+    header = result.header.model_copy(update={"excluded": len(result.answers) - len(kept)})
+    return result.model_copy(update={"header": header, "answers": kept})
+
+
+def _records(content: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(content, dict):
+        found = cast("dict[str, Any]", content)
+        if "golden_answer" in found:
+            yield found
+        else:
+            for part in found.values():
+                yield from _records(part)
+    elif isinstance(content, list):
+        for part in cast("list[Any]", content):
+            yield from _records(part)
