@@ -77,6 +77,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem report",
         "fairmem demo",
         "fairmem data list",
+        "fairmem data check",
         "fairmem data generate",
         "fairmem pretrain",
     ]

@@ -21,6 +21,7 @@ from fairmem.metrics import date_match, named_dates
         ("The Sunday before 25 May 2023", {(2023, 5, 21, "")}),
         ("the Friday after 25 May 2023", {(2023, 5, 26, "")}),
         ("the Thursday before 25 May 2023", {(2023, 5, 18, "")}),
+        ("the Thursday after 25 May 2023", {(2023, 6, 1, "")}),
         ("the day before 1 March 2024", {(2024, 2, 29, "")}),  # a leap year
         ("two days after 1 May 2023", {(2023, 5, 3, "")}),
         ("The week before 9 June 2023", {(2023, 6, 9, "1 week before")}),
