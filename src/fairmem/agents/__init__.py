@@ -17,7 +17,7 @@ from fairmem.agents.compact import (
     render_compact_extract,
     render_compact_manage,
 )
-from fairmem.agents.context import Fact, TurnContext
+from fairmem.agents.context import Fact, TurnContext, by_update
 from fairmem.agents.extractor import Extraction, Extractor
 from fairmem.agents.hooks import Defense
 from fairmem.agents.manager import Decision, Manager
@@ -35,6 +35,7 @@ __all__ = [
     "Manager",
     "NO_INFORMATION",
     "TurnContext",
+    "by_update",
     "fact_letter",
     "format_answer",
     "format_decision",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairmem.eval.page import Page, Reply, Sampled
-from fairmem.eval.rescore import BadKeys, rescored, without
+from fairmem.eval.rescore import JUDGED, BadKeys, rescored, without
 from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.eval.summary import Summary, summarise
 from fairmem.eval.tables import (
     definition_table,
     excluded_table,
     headline,
+    judge_table,
     memory_table,
     op_table,
     plural,
@@ -36,6 +37,9 @@ def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) 
         tables.append(excluded_table(summary, summarise(rest), bad.source, rest.header.excluded))
     if summary.overall.n:
         tables.append(definition_table(definitions(result)))
+    if header.judge:
+        sides = {prompt: summarise(rescored(result, name), 2_000) for name, prompt in JUDGED.items()}
+        tables.append(judge_table(sides, header.judge))
     if summary.conversations > summary.failed:
         tables.append(memory_table(summary))
     if summary.retrieval.evidence_recall.n:
@@ -59,7 +63,7 @@ def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) 
 
 def definitions(result: EvalResult) -> dict[str, Interval]:
     """Signature -> mean of the same answers by that definition; those that apply to no question are left out."""
-    scored = [rescored(result, name) for name in ANSWER_SCORES]
+    scored = [rescored(result, name) for name in (*ANSWER_SCORES, *(JUDGED if result.header.judge else ()))]
     means = {again.header.signature: summarise(again, resamples=2_000).overall for again in scored if again.answers}
     return {signature: mean for signature, mean in means.items() if mean.n}
 

@@ -6,38 +6,70 @@ No model is asked again: scores are functions of answer, gold answer and categor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval.result import AnswerRecord, EvalResult
-from fairmem.metrics import ANSWER_SCORES, normalise
+from fairmem.metrics import ANSWER_SCORES, AnswerScore, normalise, picked_option
+from fairmem.types import Question
 
 CITATION_ONLY = "WRONG_CITATION"
 """Kind of error, in the locomo-audit layout, that leaves the answer key right: only its evidence is wrong."""
 
 
+JUDGED = {"judge_lenient": "lenient", "judge_strict": "strict"}
+"""Scores that are verdicts of a judge -> its prompt."""
+
+
 def rescored(result: EvalResult, name: str) -> EvalResult:
-    """`result` with every answered question scored by `ANSWER_SCORES[name]`; failed calls stay unscored.
+    """`result` with every answered question scored by `ANSWER_SCORES[name]` or by a judge's verdicts (`JUDGED`).
+
+    Failed calls stay unscored.
 
     Questions the score does not apply to (a date score, and no date in the gold answer) are left out.
 
     Raises:
-        ConfigError: there is no such score.
+        ConfigError: there is no such score, or no verdicts.
     """
+    if name in JUDGED:
+        return _judged(result, JUDGED[name])
     if name not in ANSWER_SCORES:
-        raise ConfigError(f"score '{name}' is unknown; expected one of {', '.join(ANSWER_SCORES)}")
+        raise ConfigError(f"score '{name}' is unknown; expected one of {', '.join((*ANSWER_SCORES, *JUDGED))}")
     score = ANSWER_SCORES[name]
     answers: list[AnswerRecord] = []
     for answer in result.answers:
         if score.measure(answer.gold, answer.gold, answer.category) is None:
             continue
-        given = None if answer.answer is None else score.measure(answer.answer, answer.gold, answer.category)
+        golds = (answer.gold, *answer.alternatives)
+        given = None if answer.answer is None else score_answer(score, answer.answer, golds, answer)
         answers.append(answer.model_copy(update={"score": given}))
     header = result.header.model_copy(update={"signature": str(score.signature)})
     return result.model_copy(update={"header": header, "answers": tuple(answers)})
+
+
+def _judged(result: EvalResult, prompt: str) -> EvalResult:
+    """Verdicts as scores: 1 and 0; what is unjudged stays unscored."""
+    if not result.header.judge:
+        raise ConfigError("the evaluation has no verdicts; `fairmem judge FOLDER --model SPEC` asks for them")
+    scores = [answer.verdicts.get(prompt) for answer in result.answers]
+    answers = tuple(
+        answer.model_copy(update={"score": None if right is None else float(right)})
+        for answer, right in zip(result.answers, scores, strict=True)
+    )
+    digest = result.header.prompt_hashes.get(f"{prompt} judge", "")[:8]
+    signature = f"J[{prompt}|{result.header.judge}|{digest}|v1]"
+    header = result.header.model_copy(update={"signature": signature})
+    return result.model_copy(update={"header": header, "answers": answers})
+
+
+def score_answer(score: AnswerScore, given: str, golds: Sequence[str], of: AnswerRecord | Question) -> float | None:
+    """The best score of `given` over the accepted answers; the letter of an option counts as its text."""
+    text = picked_option(given, of.options)
+    scores = [score.measure(text, gold, of.category) for gold in golds]
+    return max((value for value in scores if value is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

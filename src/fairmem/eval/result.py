@@ -25,7 +25,9 @@ class EvalHeader(_Record):
     """What was run.
 
     `signature` names the score's definition; `calls` counts model calls, `failures` failed ones; `excluded` counts the
-    questions left out for a wrong key; `memory` names what kept the memory (a key of `fairmem.eval.BACKENDS`).
+    questions left out for a wrong key; `memory` names what kept the memory (a key of `fairmem.eval.BACKENDS`);
+    `budget` is the most tokens of entries shown (0: no limit). Token totals are over all calls; `cost` is them at the
+    prices given, if any were. `judge` names the model that gave the verdicts.
     """
 
     dataset: str
@@ -41,6 +43,11 @@ class EvalHeader(_Record):
     failures: int = 0
     excluded: int = 0
     memory: str = "ours"
+    budget: int = 0
+    prompt_tokens: int = 0
+    reply_tokens: int = 0
+    cost: float | None = None
+    judge: str = ""
 
 
 class MemoryRecord(_Record):
@@ -77,7 +84,11 @@ class AnswerRecord(_Record):
     Attributes:
         shown: Entries the answerer saw; `shown_texts` are these, with `sources` the turns each came from, where kept.
         lost: Evidence turns in no entry; `unshown` those in memory but in no entry shown; `reached` those shown.
-        rank: Place of the first entry shown that holds evidence; None if there is none.
+        rank: Place, best match first, of the first entry found that holds evidence; None if there is none.
+        ranked: Whether `rank` is known.
+        cut: Entries found but not shown, since they went beyond the token budget.
+        options: For multiple choice, the options; `alternatives` are other answers that count as right, `rubric` is
+            what a judge checks, `kind` the dataset's own type of question.
         prompt_tokens: Of the answerer's prompt, `reply_tokens` of its reply, `seconds` its latency where measured.
         verdicts: Judge prompt -> verdict of a judge, where one was asked.
     """
@@ -95,6 +106,12 @@ class AnswerRecord(_Record):
     unshown: int = 0
     reached: int = 0
     rank: int | None = None
+    ranked: bool = False
+    cut: int = 0
+    kind: str = ""
+    options: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    rubric: tuple[str, ...] = ()
     shown_texts: tuple[str, ...] = ()
     sources: tuple[tuple[str, ...], ...] = ()
     prompt_hash: str = ""

@@ -131,7 +131,6 @@ def _answers(conversation: Conversation, tree: EpisodeTree, bank: MemoryBank | N
                 lost=trail.lost if trail else 0,
                 unshown=trail.unshown if trail else 0,
                 reached=trail.reached if trail else 0,
-                rank=trail.rank if trail else None,
             )
         )
     return found

@@ -56,7 +56,7 @@ class Retrieval:
     Attributes:
         evidence_recall: Share of a question's evidence turns that the answerer was shown.
         stored_recall: The same share of those that memory holds, so of what a search could find.
-        reciprocal_rank: 1 / place of the first entry shown that holds evidence; 0 if there is none.
+        reciprocal_rank: 1 / place of the first entry found that holds evidence; 0 if there is none.
         shown: Entries shown.
         prompt_tokens: Tokens of the answerer's prompt, where they were counted.
     """
@@ -261,6 +261,7 @@ class _Intervals:
 def _retrieval(draw: _Intervals, answers: Sequence[AnswerRecord]) -> Retrieval:
     grounded = [answer for answer in answers if answer.lost + answer.unshown + answer.reached]
     stored = [answer for answer in grounded if answer.unshown + answer.reached]
+    ranked = [answer for answer in grounded if answer.ranked]
 
     def mean(values: Sequence[float | None], of: Sequence[AnswerRecord], most: float = 1.0) -> Interval:
         return draw.mean(values, [answer.conversation for answer in of], most)
@@ -268,7 +269,7 @@ def _retrieval(draw: _Intervals, answers: Sequence[AnswerRecord]) -> Retrieval:
     return Retrieval(
         evidence_recall=mean([a.reached / (a.lost + a.unshown + a.reached) for a in grounded], grounded),
         stored_recall=mean([a.reached / (a.unshown + a.reached) for a in stored], stored),
-        reciprocal_rank=mean([1 / a.rank if a.rank else 0.0 for a in grounded], grounded),
+        reciprocal_rank=mean([1 / a.rank if a.rank else 0.0 for a in ranked], ranked),
         shown=mean([float(a.shown) for a in answers], answers, math.inf),
         prompt_tokens=mean([a.prompt_tokens for a in answers], answers, math.inf),
     )

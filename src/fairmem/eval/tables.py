@@ -113,7 +113,7 @@ def retrieval_table(summary: Summary) -> Table:
         ("tokens of the answerer's prompt", found.prompt_tokens, 0),
     ]
     cells = tuple((name, number(mean.mean, d), spread(mean, d), str(mean.n)) for name, mean, d in rows if mean.n)
-    note = "Means over questions; the first three over questions with evidence in the conversation. Rank: order shown."
+    note = "Means over questions; the first three over questions with evidence in the conversation. Rank: by match."
     return Table("Retrieval", ("", "mean", "95 %", "n"), cells, note)
 
 
@@ -122,6 +122,22 @@ def definition_table(definitions: Mapping[str, Interval]) -> Table:
     cells = tuple((name, number(mean.mean), spread(mean), str(mean.n)) for name, mean in definitions.items())
     note = "The same answers, by each definition in use; compare only with published numbers of the same one."
     return Table("The same answers by other definitions", ("signature", "mean", "95 %", "n"), cells, note)
+
+
+def judge_table(sides: Mapping[str, Summary], judge: str) -> Table:
+    """Share of answers that a judge calls right, per prompt; `sides` are summaries over its verdicts."""
+    first = next(iter(sides.values()))
+    rows = [("all", [side.overall for side in sides.values()])]
+    rows += [(name, [side.categories[name] for side in sides.values()]) for name in first.categories]
+    cells = tuple(
+        (name, *(f"{number(mean.mean)} {spread(mean)}" for mean in means), *(str(mean.unscored) for mean in means))
+        for name, means in rows
+    )
+    note = (
+        f"Answers that {judge} calls right, by two prompts; published numbers mostly use a lenient one. Failed calls "
+        "and replies without a verdict are unjudged and in no mean. How far to trust it: fairmem judge --calibrate."
+    )
+    return Table("By a judge", ("category", *sides, *(f"unjudged {name}" for name in sides)), cells, note)
 
 
 def excluded_table(whole: Summary, rest: Summary, file: str, questions: int) -> Table:

@@ -6,6 +6,7 @@ projects among them; `signature` says which one a number is; `evidence` follows 
 """
 
 from fairmem.metrics.answers import ANSWER_SCORES, AnswerScore, token_f1_locomo, token_f1_mem0
+from fairmem.metrics.choice import picked_option
 from fairmem.metrics.evidence import EvidenceTrail, evidence_trail
 from fairmem.metrics.named_dates import date_match, named_dates
 from fairmem.metrics.paired import PairedResult, mcnemar, paired_difference
@@ -34,6 +35,7 @@ __all__ = [
     "named_dates",
     "normalise",
     "paired_difference",
+    "picked_option",
     "porter_stem",
     "token_f1",
     "token_f1_locomo",

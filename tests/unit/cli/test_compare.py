@@ -7,12 +7,13 @@ import pytest
 
 from fairmem.cli import main
 from fairmem.cli.compare import SCORES
+from fairmem.eval.rescore import JUDGED
 from fairmem.metrics import ANSWER_SCORES
 from tests.unit.eval.build import result
 
 
 def test_the_scores_offered_are_those_there_are() -> None:
-    assert tuple(ANSWER_SCORES) == SCORES
+    assert (*ANSWER_SCORES, *JUDGED) == SCORES
 
 
 def test_two_folders_are_compared_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

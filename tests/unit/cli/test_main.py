@@ -73,6 +73,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem train",
         "fairmem seeds",
         "fairmem eval",
+        "fairmem judge",
         "fairmem compare",
         "fairmem report",
         "fairmem demo",
