@@ -34,15 +34,15 @@ def run(args: argparse.Namespace) -> int:
     """Judge, or calibrate."""
     if args.concurrency < 1:
         raise ConfigError(f"--concurrency is {args.concurrency}, expected at least 1")
-    if args.folder is None and args.calibrate is None:
-        raise ConfigError("nothing to judge: give the FOLDER of an evaluation, or --calibrate FILE")
-
     from fairmem.eval.judging import calibrate_file, judge_folder
 
-    folder: Path = args.folder
+    folder: Path | None = args.folder
+    labels: Path | None = args.calibrate
     opened = (args.model, args.base_url, args.api_key_env, args.concurrency)
-    if args.calibrate is not None:
-        print(calibrate_file(args.calibrate, folder, *opened), end="")
-    else:
+    if labels is not None:
+        print(calibrate_file(labels, folder, *opened), end="")
+    elif folder is not None:
         print(judge_folder(folder, args.write_labels, *opened), end="")
+    else:
+        raise ConfigError("nothing to judge: give the FOLDER of an evaluation, or --calibrate FILE")
     return 0

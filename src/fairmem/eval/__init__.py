@@ -5,6 +5,7 @@ Reading and reporting results needs numpy alone; what runs a model is loaded whe
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from fairmem.eval.comparison import Compared, Flip, compare_results, format_comparison, write_comparison
@@ -14,16 +15,24 @@ from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryReco
 from fairmem.eval.summary import Comparison, MemorySize, Summary, compare, summarise
 
 if TYPE_CHECKING:
-    from fairmem.eval.runner import evaluate, evaluate_dataset, make_header
+    from fairmem.eval.backends import BACKENDS, Built, MemoryBackend
+    from fairmem.eval.evaluation import EvalRequest, evaluate_dataset
+    from fairmem.eval.pipeline import Asking, run_pipeline
+    from fairmem.eval.runner import evaluate, make_header
 
 __all__ = [
     "AnswerRecord",
+    "Asking",
+    "BACKENDS",
     "BadKeys",
+    "Built",
     "Compared",
     "Comparison",
     "EvalHeader",
+    "EvalRequest",
     "EvalResult",
     "Flip",
+    "MemoryBackend",
     "MemoryRecord",
     "MemorySize",
     "Summary",
@@ -37,18 +46,27 @@ __all__ = [
     "read_bad_keys",
     "report_run",
     "rescored",
+    "run_pipeline",
     "summarise",
     "without",
     "write_comparison",
     "write_eval_report",
 ]
 
-_RUNNING = ("evaluate", "evaluate_dataset", "make_header")
+_RUNNING = {
+    "BACKENDS": "backends",
+    "Built": "backends",
+    "MemoryBackend": "backends",
+    "EvalRequest": "evaluation",
+    "evaluate_dataset": "evaluation",
+    "Asking": "pipeline",
+    "run_pipeline": "pipeline",
+    "evaluate": "runner",
+    "make_header": "runner",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _RUNNING:
-        from fairmem.eval import runner
-
-        return getattr(runner, name)
+        return getattr(importlib.import_module(f"fairmem.eval.{_RUNNING[name]}"), name)
     raise AttributeError(f"module 'fairmem.eval' has no attribute '{name}'")

@@ -103,7 +103,7 @@ class RecordedCalls:
         unknown = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._kept}
         failed = self._ask(unknown)
         replies: list[Reply] = []
-        for key in keys:
+        for key, request in zip(keys, requests, strict=True):
             self.replayed += key not in unknown
             if key in failed:
                 replies.append(failed[key])
@@ -111,7 +111,7 @@ class RecordedCalls:
             line = self._kept[key]
             self.prompt_tokens += int(line["prompt_tokens"])
             self.reply_tokens += int(line["reply_tokens"])
-            replies.append(Sample("", (), (), (), str(line["text"]), StopReason(line["stop"])))
+            replies.append(Sample(plain_text(request.prompt), (), (), (), str(line["text"]), StopReason(line["stop"])))
         return replies
 
     def seconds(self, request: SampleRequest) -> float | None:

@@ -52,7 +52,7 @@ def evaluation_to_json(
         "kind": "evaluation",
         "what": header.model_dump(),
         "summary": _summary(summary),
-        "definitions": {name: _interval(interval) for name, interval in definitions.items()},
+        "definitions": {name: interval_to_json(interval) for name, interval in definitions.items()},
         "excluded": left,
     }
 
@@ -95,16 +95,16 @@ def run_to_json(
 
 def _summary(summary: Summary) -> dict[str, Any]:
     return {
-        "score": _interval(summary.overall),
-        "categories": {name: _interval(interval) for name, interval in summary.categories.items()},
-        "memory": {name: _interval(getattr(summary.size, name)) for name in ("entries", "tokens", "share")},
-        "m_fail": _interval(summary.m_fail),
-        "r_fail": _interval(summary.r_fail),
+        "score": interval_to_json(summary.overall),
+        "categories": {name: interval_to_json(interval) for name, interval in summary.categories.items()},
+        "memory": {name: interval_to_json(getattr(summary.size, name)) for name in ("entries", "tokens", "share")},
+        "m_fail": interval_to_json(summary.m_fail),
+        "r_fail": interval_to_json(summary.r_fail),
         "retrieval": {
-            name: _interval(getattr(summary.retrieval, name))
+            name: interval_to_json(getattr(summary.retrieval, name))
             for name in ("evidence_recall", "stored_recall", "reciprocal_rank", "shown", "prompt_tokens")
         },
-        "parse": {role: _interval(interval) for role, interval in summary.parse.items()},
+        "parse": {role: interval_to_json(interval) for role, interval in summary.parse.items()},
         "replies": summary.replies,
         "ops": summary.ops,
         "asked": summary.asked,
@@ -117,18 +117,19 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 def _comparison(change: Comparison) -> dict[str, Any]:
     return {
-        "score": _paired(change.overall),
-        "categories": {name: _paired(paired) for name, paired in change.categories.items()},
-        "memory": {name: _paired(getattr(change, name)) for name in ("entries", "tokens", "share")},
-        "m_fail": _paired(change.m_fail),
-        "r_fail": _paired(change.r_fail),
+        "score": paired_to_json(change.overall),
+        "categories": {name: paired_to_json(paired) for name, paired in change.categories.items()},
+        "memory": {name: paired_to_json(getattr(change, name)) for name in ("entries", "tokens", "share")},
+        "m_fail": paired_to_json(change.m_fail),
+        "r_fail": paired_to_json(change.r_fail),
         "better": change.better,
         "worse": change.worse,
         "unpaired": change.unpaired,
     }
 
 
-def _interval(interval: Interval) -> dict[str, float | int | None]:
+def interval_to_json(interval: Interval) -> dict[str, float | int | None]:
+    """An interval as reports write it; nan becomes null."""
     parts = asdict(interval)
     return {
         **{name: _finite(parts[name]) for name in ("mean", "low", "high")},
@@ -138,7 +139,8 @@ def _interval(interval: Interval) -> dict[str, float | int | None]:
     }
 
 
-def _paired(paired: PairedResult) -> dict[str, float | int | None]:
+def paired_to_json(paired: PairedResult) -> dict[str, float | int | None]:
+    """A paired difference as reports write it; nan becomes null."""
     parts = asdict(paired)
     return {
         **{name: _finite(parts[name]) for name in ("difference", "low", "high", "p")},

@@ -1,4 +1,6 @@
-"""Runs a model over conversations and scores the answers its memory gives; the same code path that trains.
+"""Evaluates a model around and during training: its memory is built by the very runner that trains it.
+
+`fairmem eval` goes through `pipeline`, which builds memory with the same runner and can be killed and resumed.
 
 A memory is built by the extractor and the manager over all sessions, then the answerer is asked every question of
 the categories that count. Failed calls are typed and counted; they are never scored.
@@ -8,23 +10,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import cast
 
-from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
-from fairmem.data import load
-from fairmem.data.village import generate
-from fairmem.episodes import EpisodeRunner, build_runner, evaluation_plan
-from fairmem.errors import ConfigError
-from fairmem.eval.report import format_result, write_eval_report
-from fairmem.eval.rescore import read_bad_keys
+from fairmem.config import Recipe
+from fairmem.episodes import EpisodeRunner, evaluation_plan
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
 from fairmem.metrics import EvidenceTrail, evidence_trail, f1_signature
-from fairmem.policy import Policy, folder_of, open_ready, read_about
 from fairmem.seeds import derive
-from fairmem.trace import Branch, EpisodeTree, QuizItem, Role
-from fairmem.types import CATEGORIES, Category, Conversation
+from fairmem.trace import Branch, EpisodeTree, QuizItem
+from fairmem.types import Category, Conversation
 
 
 def evaluate(
@@ -134,99 +129,3 @@ def _answers(conversation: Conversation, tree: EpisodeTree, bank: MemoryBank | N
             )
         )
     return found
-
-
-def evaluate_dataset(
-    *,
-    dataset: str,
-    path: Path | None,
-    model: str,
-    base_url: str,
-    answerer: str,
-    answerer_base_url: str,
-    api_key_env: str,
-    conversations: Sequence[str],
-    sessions: int | None,
-    limit: int | None,
-    questions: int | None,
-    categories: Sequence[str],
-    seed: int,
-    out: Path | None,
-    exclude: Path | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> str:
-    """What `fairmem eval` does; returns the report as text and writes it to `out` if one is given."""
-    chosen = _categories(categories)
-    bad = read_bad_keys(exclude) if exclude is not None else None
-    talks = _conversations(dataset, path, conversations, sessions, limit, seed)
-    keeper = open_ready(model, base_url, api_key_env)
-    same = (answerer, answerer_base_url) == (model, base_url)
-    teller = keeper if same else open_ready(answerer, answerer_base_url, api_key_env)
-    try:
-        recipe = _recipe(keeper, model, chosen, seed, answerer)
-        policies: dict[Role, Policy] = {"extractor": keeper, "manager": keeper, "answerer": teller}
-        runner = build_runner(recipe, policies)
-        name = dataset if path is None else f"{dataset} {path.name}"
-        header = make_header(recipe, runner, name, keeper.name, teller.name)
-        result = evaluate(runner, talks, header, most_questions=questions or 0, at_once=8, progress=progress)
-    finally:
-        keeper.close()
-        if not same:
-            teller.close()
-    if out is not None:
-        result.save(out / "eval.jsonl")
-        write_eval_report(result, out, bad)
-    return format_result(result, bad)
-
-
-def _recipe(keeper: Policy, model: str, categories: tuple[Category, ...], seed: int, answerer: str) -> Recipe:
-    agents = _agents(keeper, model)
-    base = Recipe(name="eval", seed=seed, agents=agents, answerer=AnswererConfig(path=answerer))
-    return base.model_copy(update={"eval": base.eval.model_copy(update={"categories": categories})})
-
-
-def _agents(keeper: Policy, model: str) -> AgentsConfig:
-    """The settings the model was trained under, where its folder says so.
-
-    Other compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write.
-    """
-    folder = folder_of(model)
-    if folder is not None and (trained := read_about(folder).get("agents")) is not None:
-        return parse_recipe({"agents": trained}, where=f"{folder}: fairmem.json").agents
-    if keeper.family == "compact":
-        return AgentsConfig()
-    return AgentsConfig(
-        chunks_per_session=6,
-        shown_per_speaker=30,
-        extractor_max_tokens=1024,
-        manager_max_tokens=1024,
-        answerer_max_tokens=512,
-    )
-
-
-def _categories(names: Sequence[str]) -> tuple[Category, ...]:
-    unknown = [name for name in names if name not in CATEGORIES]
-    if unknown:
-        raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
-    return cast("tuple[Category, ...]", tuple(names))
-
-
-def _conversations(
-    dataset: str, path: Path | None, ids: Sequence[str], sessions: int | None, limit: int | None, seed: int
-) -> list[Conversation]:
-    if sessions is not None and sessions < 1:
-        raise ConfigError(f"--sessions is {sessions}, expected at least 1")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"--limit is {limit}, expected at least 1")
-    if dataset == "village":
-        return generate(seed, "test", limit or 32, sessions or 8)
-    found = load(dataset, path)
-    if ids:
-        known = {c.id for c in found}
-        unknown = [name for name in ids if name not in known]
-        if unknown:
-            held = ", ".join(sorted(known)[:20])
-            raise ConfigError(f"--conversations names '{unknown[0]}', not in {path}; it holds {held}")
-        found = [c for c in found if c.id in set(ids)]
-    found = found[:limit] if limit else found
-    return [c.truncated(sessions) for c in found] if sessions else found

@@ -198,12 +198,20 @@ def settings_table(header: EvalHeader, summary: Summary) -> Table:
     rows = [
         ("dataset", f"{header.dataset}, {plural(summary.conversations, 'conversation')}"),
         ("model that keeps the memory", header.model),
+        ("memory", header.memory),
         ("model that answers", header.answerer),
         ("score", header.signature),
         ("categories", ", ".join(header.categories)),
         ("shown to the answerer", f"at most {plural(header.shown_per_speaker, 'entry', 'entries')} per speaker"),
         ("temperature, seed", f"{header.temperature:g}, {header.seed}"),
+        *((("token budget of entries shown", f"{header.budget:,}"),) if header.budget else ()),
         ("model calls", f"{header.calls:,}, {header.failures:,} failed"),
+        *(
+            (("tokens of prompts, of replies", f"{header.prompt_tokens:,}, {header.reply_tokens:,}"),)
+            if header.prompt_tokens
+            else ()
+        ),
+        *((("cost at the prices given", f"{header.cost:,.4f}"),) if header.cost is not None else ()),
         *((f"prompt of the {role}", digest[:12]) for role, digest in header.prompt_hashes.items()),
     ]
     return Table("What was evaluated", ("", ""), tuple(rows), prose=True)

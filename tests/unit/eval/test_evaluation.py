@@ -7,7 +7,7 @@ import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.errors import ConfigError
-from fairmem.eval.runner import _agents, evaluate_dataset
+from fairmem.eval.evaluation import EvalRequest, _agents, evaluate_dataset
 from fairmem.policy import ScriptedPolicy
 
 TRAINED = AgentsConfig(chunks_per_session=3, shown_per_speaker=5, retriever="bm25")
@@ -43,10 +43,17 @@ def test_settings_that_are_not_known_are_refused_in_one_line(tmp_path: Path, age
 
 def test_an_evaluation_is_reported_and_kept(tmp_path: Path) -> None:
     report = evaluate_dataset(
-        dataset="village", path=None, model="scripted", base_url="", answerer="scripted", answerer_base_url="",
-        api_key_env="", conversations=(), sessions=2, limit=2, questions=3, categories=("single_hop",), seed=1,
-        out=tmp_path / "out",
-    )  # fmt: skip
+        EvalRequest(
+            dataset="village",
+            model="scripted",
+            sessions=2,
+            limit=2,
+            questions=3,
+            categories=("single_hop",),
+            seed=1,
+            out=tmp_path / "out",
+        )
+    )
     assert "F1" in report
     header = json.loads((tmp_path / "out" / "eval.jsonl").read_text().splitlines()[0])
     assert header["shown_per_speaker"] == AgentsConfig().shown_per_speaker
