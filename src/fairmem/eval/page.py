@@ -78,7 +78,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A report. `figure_file` is the picture that Markdown links to, `caption` says what it shows under `figure_title`."""
+    """A report. `figure_file` is the picture that Markdown links to, `caption` says what it shows."""
 
     title: str
     headline: tuple[str, ...]
@@ -132,7 +132,8 @@ def to_html(page: Page, figure: str = "") -> str:
     body += [_html_table(first)] if first else []
     if figure:
         body.append(
-            f'<section><h2>{escape(page.figure_title)}</h2><figure role="img" aria-label="{escape(page.caption)}">{figure}'
+            f"<section><h2>{escape(page.figure_title)}</h2>"
+            f'<figure role="img" aria-label="{escape(page.caption)}">{figure}'
             f"<figcaption>{escape(page.caption)}</figcaption></figure></section>"
         )
     body += [_html_table(table) for table in rest]
