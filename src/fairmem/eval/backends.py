@@ -26,17 +26,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Protocol
 
 from fairmem.agents import Answerer
 from fairmem.agents.wording import long_date, one_line, turn_text
 from fairmem.episodes import EpisodeRunner, TreePlan, evaluation_plan
 from fairmem.errors import ConfigError
-from fairmem.memory import Entry, MemoryBank
+from fairmem.memory import Entry, MemoryBank, OpOutcome
 from fairmem.policy import Message, Policy, Prompt, SampleRequest
 from fairmem.policy.render import plain_text
 from fairmem.seeds import derive
-from fairmem.trace import CallFailure
+from fairmem.trace import CallFailure, RoleTurn
 from fairmem.types import Conversation, Question, Session
 
 
@@ -45,7 +46,8 @@ class Built:
     """A memory after the last session. `bank` is None if it could not be built; `failure` then says why.
 
     `ops` counts operations (`OP outcome`), `parse` replies (`role outcome`), where there are such. `calls` were made to
-    build it, `failures` of them failed; their tokens are counted from the texts.
+    build it, `failures` of them failed; their tokens are counted from the texts. `growth` has the live entries after
+    each session.
     """
 
     bank: MemoryBank | None
@@ -56,6 +58,7 @@ class Built:
     failures: int = 0
     prompt_tokens: int = 0
     reply_tokens: int = 0
+    growth: tuple[int, ...] = ()
 
 
 class MemoryBackend(Protocol):
@@ -111,7 +114,10 @@ class TurnMemory:
 
     def build(self, conversations: Sequence[Conversation]) -> list[Built]:
         """A bank of turns each."""
-        return [Built(turn_bank(conversation)) for conversation in conversations]
+        return [
+            Built(turn_bank(conversation), growth=tuple(accumulate(len(s.turns) for s in conversation.sessions)))
+            for conversation in conversations
+        ]
 
     def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """See `MemoryBackend.search`."""
@@ -154,6 +160,7 @@ class SummaryMemory:
         """A bank of summary lines each; sessions in turn, conversations side by side."""
         summaries: list[list[str]] = [[] for _ in conversations]
         spent = [[0, 0, 0] for _ in conversations]
+        growth: list[list[int]] = [[] for _ in conversations]
         failures: list[str | None] = [None] * len(conversations)
         for depth in range(max((len(c.sessions) for c in conversations), default=0)):
             live = [i for i, c in enumerate(conversations) if failures[i] is None and depth < len(c.sessions)]
@@ -173,6 +180,7 @@ class SummaryMemory:
                     failures[i] = f"{reply.kind}: {reply.message}"
                 else:
                     summaries[i] = _summary_lines(reply.text) or summaries[i]
+                    growth[i].append(len(summaries[i]))
                     spent[i][1] += self._policy.count_tokens(plain_text(request.prompt))
                     spent[i][2] += self._policy.count_tokens(reply.text)
         return [
@@ -183,6 +191,7 @@ class SummaryMemory:
                 failures=int(failures[i] is not None),
                 prompt_tokens=spent[i][1],
                 reply_tokens=spent[i][2],
+                growth=tuple(growth[i]),
             )
             for i, conversation in enumerate(conversations)
         ]
@@ -256,6 +265,7 @@ class OurMemory:
                     sum(turn.failure is not None for turn in turns),
                     sum(self._count(turn.prompt) for turn in turns if turn.failure is None),
                     sum(self._count(turn.text) for turn in turns),
+                    _growth(conversations[index], turns),
                 )
             )
         return found
@@ -269,6 +279,16 @@ class OurMemory:
         seed = derive(self._seed, "eval", conversation.id)
         plan = evaluation_plan(conversation, self._temperature, (), seed)
         return TreePlan(conversation, plan.branches, lambda _, __: (), seed)
+
+
+def _growth(conversation: Conversation, turns: Sequence[RoleTurn]) -> tuple[int, ...]:
+    """Live entries after each session, from the operations that were applied."""
+    change: Counter[int] = Counter()
+    for turn in turns:
+        for op in turn.ops:
+            if op.outcome == OpOutcome.APPLIED.value:
+                change[turn.session] += {"INSERT": 1, "DELETE": -1}.get(op.op, 0)
+    return tuple(accumulate(change[session.index] for session in conversation.sessions))
 
 
 # --- the table -------------------------------------------------------------------------------------------------

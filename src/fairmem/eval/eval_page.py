@@ -54,6 +54,8 @@ def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) 
         title=f"Evaluation on {header.dataset}: memory kept by {header.model}",
         headline=tuple(headline(summary, header, first_failures(result))),
         tables=tuple(tables),
+        caption="Live entries after each session: each conversation, and their mean.",
+        figure_title="Memory growth",
         samples=tuple(
             Sampled(f"{a.conversation}, {a.category}", a.text, a.gold, (reply("answer", a),)) for a in picked
         ),

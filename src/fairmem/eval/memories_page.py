@@ -8,12 +8,11 @@ differences are those of `report.json`.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
+from fairmem.eval.drawings import score_against_tokens
 from fairmem.eval.page import Page, Span, Table, to_html, to_markdown, to_text
 from fairmem.eval.report_json import interval_to_json, paired_to_json
 from fairmem.eval.result import EvalResult
@@ -55,7 +54,9 @@ def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str]
         "skipped": dict(skipped),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    drawn = _scatter(summaries)
+    drawn = score_against_tokens(
+        [(name, s.retrieval.prompt_tokens.mean, s.overall.mean) for name, s in summaries.items() if s.overall.n]
+    )
     for name, body in (("json", text), ("md", to_markdown(page)), ("html", to_html(page, drawn))):
         partial = folder / f"memories.{name}.partial"
         partial.write_text(body, encoding="utf-8")
@@ -121,39 +122,3 @@ def _table(
     )
     spans = tuple((Span(s.overall.mean, s.overall.low, s.overall.high),) for s in summaries.values())
     return Table("By memory", (*columns, "cost", "against ours"), tuple(cells), note, spans)
-
-
-def _scatter(summaries: Mapping[str, Summary]) -> str:
-    """Score against tokens of the answerer's prompt, as SVG; the abscissa is logarithmic."""
-    points = [
-        (name, summary.retrieval.prompt_tokens.mean, summary.overall.mean)
-        for name, summary in summaries.items()
-        if summary.overall.n and summary.retrieval.prompt_tokens.mean > 0
-    ]
-    if not points:
-        return ""
-    width, height, left, bottom = 640, 320, 50, 40
-    logs = [math.log10(tokens) for _, tokens, _ in points]
-    low, high = math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)
-    top = max(max(score for _, _, score in points) * 1.15, 0.05)
-
-    def x(tokens: float) -> float:
-        return left + (math.log10(tokens) - low) / (high - low) * (width - left - 90)
-
-    def y(score: float) -> float:
-        return height - bottom - score / top * (height - bottom - 20)
-
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" font-size="12" fill="currentColor">',
-        f'<path d="M{left} 10V{height - bottom}H{width - 10}" fill="none" stroke="currentColor" opacity="0.4"/>',
-        f'<text x="{width / 2:.0f}" y="{height - 6}" text-anchor="middle">tokens of the answerer\'s prompt</text>',
-        f'<text x="4" y="{y(0):.0f}">0</text><text x="4" y="{y(top):.0f}">{top:.2f}</text>',
-    ]
-    parts += [
-        f'<text x="{x(10**e):.0f}" y="{height - 24}" text-anchor="middle">{10**e:,}</text>'
-        for e in range(low, high + 1)
-    ]
-    for name, tokens, score in points:
-        parts.append(f'<circle cx="{x(tokens):.1f}" cy="{y(score):.1f}" r="4"/>')
-        parts.append(f'<text x="{x(tokens) + 7:.1f}" y="{y(score) + 4:.1f}">{escape(name)}</text>')
-    return "".join(parts) + "</svg>"

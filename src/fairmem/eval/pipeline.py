@@ -35,7 +35,7 @@ from fairmem.types import Category, Conversation, Question
 
 RUN, INDEX, SEARCH, ANSWERS = "run.json", "index.jsonl", "search.jsonl", "answers.jsonl"
 _MADE = ("calls", "failures", "excluded", "judge", "signature", "prompt_tokens", "reply_tokens", "cost")
-_BUILT = ("ops", "parse", "failure", "calls", "failures", "prompt_tokens", "reply_tokens")
+_BUILT = ("ops", "parse", "failure", "calls", "failures", "prompt_tokens", "reply_tokens", "growth")
 
 Progress = Callable[[str], None]
 
@@ -365,4 +365,5 @@ def _memory_record(
         unshown=sum(answer.unshown for answer in answers),
         failed=bank is None,
         failure=built.failure,
+        growth=tuple(built.growth),
     )

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fairmem.eval.drawings import memory_growth
 from fairmem.eval.eval_page import definitions, eval_page
 from fairmem.eval.page import to_html, to_markdown, to_text
 from fairmem.eval.plots import HeldOut, learning_curve
@@ -37,7 +38,7 @@ def write_eval_report(result: EvalResult, folder: Path, bad: BadKeys | None = No
         excluded = (bad.source, rest.header.excluded, summarise(rest))
     _write(folder / "report.json", _json(evaluation_to_json(result.header, summary, definitions(result), excluded)))
     _write(folder / "report.md", to_markdown(page))
-    _write(folder / "report.html", to_html(page))
+    _write(folder / "report.html", to_html(page, memory_growth([memory.growth for memory in result.memories])))
 
 
 def report_run(folder: Path) -> str:

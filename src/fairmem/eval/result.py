@@ -60,6 +60,7 @@ class MemoryRecord(_Record):
         evidence: Evidence turns of the asked questions (each question's counted on its own).
         lost: Of these, turns no live entry came from (the numerator of M-Fail).
         unshown: Of these, turns in memory, but in no entry that the answerer was shown (of R-Fail).
+        growth: Live entries after each session, where they were followed.
         failed: A model call failed, so the memory is incomplete and nothing was asked.
         failure: The first failure, as `kind: message`, if it is known.
     """
@@ -76,6 +77,7 @@ class MemoryRecord(_Record):
     unshown: int
     failed: bool
     failure: str | None = None
+    growth: tuple[int, ...] = ()
 
 
 class AnswerRecord(_Record):

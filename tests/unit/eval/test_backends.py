@@ -140,3 +140,11 @@ def test_a_summary_needs_a_model_that_follows_instructions() -> None:
 def test_an_unknown_memory_is_named() -> None:
     with pytest.raises(ConfigError, match="memory 'mem9' is unknown; expected some of none, full"):
         build_backend("mem9", setup(ScriptedPolicy())[0])
+
+
+def test_the_growth_of_a_memory_is_followed_session_by_session() -> None:
+    made, _, _ = setup(ScriptedPolicy())
+    assert build_backend("full", made).build([TALK])[0].growth == (2, 4)
+    built = build_backend("ours", made).build([TALK])[0]
+    assert built.bank is not None
+    assert len(built.growth) == 2 and built.growth[-1] == len(built.bank)

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.errors import ConfigError
 from fairmem.eval.evaluation import EvalRequest, _agents, evaluate_dataset
+from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
 
 TRAINED = AgentsConfig(chunks_per_session=3, shown_per_speaker=5, retriever="bm25")
@@ -58,3 +60,61 @@ def test_an_evaluation_is_reported_and_kept(tmp_path: Path) -> None:
     header = json.loads((tmp_path / "out" / "eval.jsonl").read_text().splitlines()[0])
     assert header["shown_per_speaker"] == AgentsConfig().shown_per_speaker
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_several_memories_make_one_table_and_one_that_cannot_work_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = EvalRequest(
+        dataset="village", model="scripted", memories=("none", "summary", "ours"), sessions=2, limit=2, out=out
+    )
+    report = evaluate_dataset(asked)
+    assert "memory 'summary' needs a model that follows instructions; scripted reads compact prompts" in report
+    table = json.loads((out / "memories.json").read_text())
+    assert list(table["memories"]) == ["none", "ours"] and list(table["skipped"]) == ["summary"]
+    assert table["memories"]["none"]["against_ours"]["n"] == table["memories"]["ours"]["score"]["n"]
+    assert (out / "none" / "report.html").is_file() and (out / "memories.html").is_file()
+    assert "Memory growth" in (out / "ours" / "report.html").read_text()
+    assert evaluate_dataset(asked) == report
+
+
+def test_one_memory_that_cannot_work_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="needs a model that follows instructions"):
+        evaluate_dataset(EvalRequest(dataset="village", model="scripted", memories=("summary",), sessions=1, limit=1))
+
+
+def test_multiple_choice_is_scored_by_the_option_picked(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    choices = {"A": "Lodz", "B": "Riga"}
+    asked = {"question": "Where?", "choices": choices, "ground_truth": "A", "target_step_id": [0]}
+    path.write_text(json.dumps([{"tid": 0, "message_list": ["I moved to Lodz."], "QA": asked}]))
+    report = evaluate_dataset(EvalRequest(dataset="membench", path=path, model="scripted", memories=("oracle",)))
+    assert "EM[exact|squad-norm|no-stem|v1]" in report
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"limit": 0}, "--limit is 0"),
+        ({"top_k": 0}, "--top-k is 0"),
+        ({"budget": -1}, "--budget is -1"),
+        ({"score": "f2"}, "score 'f2' is unknown"),
+        ({"memories": ("mem9",)}, "memory 'mem9' is unknown; expected some of none, full, last"),
+        ({"categories": ("riddle",)}, "category 'riddle' is unknown"),
+    ],
+)
+def test_a_wrong_option_gets_one_line_before_any_work(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        evaluate_dataset(EvalRequest(dataset="village", model="scripted", **change))
+    assert "\n" not in str(caught.value)
+
+
+def test_top_k_is_what_the_answerer_is_shown_and_prices_make_a_cost(tmp_path: Path) -> None:
+    evaluate_dataset(
+        EvalRequest(
+            dataset="village", model="scripted", sessions=2, limit=1, top_k=1, prices=(1.0, 0.0), out=tmp_path / "o"
+        )
+    )
+    result = EvalResult.load(tmp_path / "o" / "eval.jsonl")
+    assert result.header.shown_per_speaker == 1
+    assert max(answer.shown for answer in result.answers) <= 2  # two speakers
+    assert result.header.cost == pytest.approx(result.header.prompt_tokens / 1e6)

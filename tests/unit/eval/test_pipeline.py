@@ -76,7 +76,8 @@ def test_memory_and_answers_are_those_of_the_evaluation_that_training_makes() ->
     assert [(a.question, a.answer, a.score, a.shown, a.lost, a.unshown, a.reached) for a in ours.answers] == [
         (a.question, a.answer, a.score, a.shown, a.lost, a.unshown, a.reached) for a in trained.answers
     ]
-    assert ours.memories == trained.memories
+    # Training does not follow how a memory grows.
+    assert tuple(memory.model_copy(update={"growth": ()}) for memory in ours.memories) == trained.memories
     assert (ours.header.calls, ours.header.failures) == (trained.header.calls, 0)
     assert len(ours.answers) > 10 and any(answer.score for answer in ours.answers)
 
