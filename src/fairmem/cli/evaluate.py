@@ -43,7 +43,9 @@ def register(commands: Any) -> None:
         "--questions", metavar="N", type=int, help="only N questions per conversation, drawn by the seed"
     )
     parser.add_argument(
-        "--categories", metavar="NAME,NAME", help="question categories that count (default: all but adversarial)"
+        "--categories",
+        metavar="NAME,NAME",
+        help="question categories that count (default: all; locomo and village: all but adversarial)",
     )
     parser.add_argument(
         "--memory",

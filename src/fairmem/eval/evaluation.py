@@ -28,6 +28,8 @@ from fairmem.trace import Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
 CALLS = "calls.jsonl"
+# Results on LoCoMo are given without its adversarial questions; elsewhere abstention is part of the benchmark.
+_WITHOUT_ADVERSARIAL = ("locomo", "village")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class EvalRequest:
         model: What keeps the memory; `answerer` answers (each with its address).
         memories: Keys of `BACKENDS`.
         conversations: Only these; `sessions` and `limit` take the first, `questions` so many per conversation.
-        categories: Those that count; empty: all but adversarial.
+        categories: Those that count; empty: all, on LoCoMo and village all but adversarial.
         score: Key of `ANSWER_SCORES`; empty: `bag`, for multiple choice `em`.
         top_k: Entries shown per speaker; None: as the model was trained.
         budget: Most tokens of entries shown; 0: no limit.
@@ -81,7 +83,7 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
             `out` holds an evaluation with other settings.
     """
     _check(asked)
-    categories = _categories(asked.categories)
+    categories = _categories(asked.categories, asked.dataset)
     bad = read_bad_keys(asked.exclude) if asked.exclude is not None else None
     talks = _conversations(asked)
     keeper = open_ready(asked.model, asked.base_url, asked.api_key_env)
@@ -220,11 +222,12 @@ def _check(asked: EvalRequest) -> None:
         raise ConfigError(f"memory '{(*unknown, '')[0]}' is unknown; expected some of {', '.join(BACKENDS)}")
 
 
-def _categories(names: Sequence[str]) -> tuple[Category, ...]:
+def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
     unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
         raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
-    return cast("tuple[Category, ...]", tuple(names)) or tuple(c for c in CATEGORIES if c != "adversarial")
+    usual = tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
+    return cast("tuple[Category, ...]", tuple(names)) or usual
 
 
 def _conversations(asked: EvalRequest) -> list[Conversation]:

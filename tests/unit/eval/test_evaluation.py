@@ -8,7 +8,7 @@ import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.errors import ConfigError
-from fairmem.eval.evaluation import EvalRequest, _agents, evaluate_dataset
+from fairmem.eval.evaluation import EvalRequest, _agents, _categories, evaluate_dataset
 from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
 
@@ -118,3 +118,9 @@ def test_top_k_is_what_the_answerer_is_shown_and_prices_make_a_cost(tmp_path: Pa
     assert result.header.shown_per_speaker == 1
     assert max(answer.shown for answer in result.answers) <= 2  # two speakers
     assert result.header.cost == pytest.approx(result.header.prompt_tokens / 1e6)
+
+
+def test_abstention_counts_except_on_locomo() -> None:
+    assert "adversarial" in _categories((), "longmemeval")
+    assert "adversarial" not in _categories((), "locomo")
+    assert _categories(("adversarial",), "locomo") == ("adversarial",)

@@ -111,11 +111,19 @@ def test_a_torn_last_line_of_any_stage_is_done_again(tmp_path: Path, name: str) 
 
 def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
     run(tmp_path / "a", ScriptedPolicy())
-    (tmp_path / "a" / "calls.jsonl").unlink()
+    calls = tmp_path / "a" / "calls.jsonl"
+    calls.unlink()
+    nothing = Counted(0)
+    run(tmp_path / "a", nothing)
+    assert nothing.seen == []
+    # Without the answers only the answerer is asked, of what the search stage found.
     (tmp_path / "a" / ANSWERS).unlink()
+    found = [json.loads(line) for line in (tmp_path / "a" / SEARCH).read_text().splitlines()]
+    (tmp_path / "a" / SEARCH).write_text("".join(json.dumps({**line, "shown": 0}) + "\n" for line in found))
     again = Counted()
-    run(tmp_path / "a", again)
+    result = run(tmp_path / "a", again)
     assert {one.tag for one in again.seen} == {"answerer"}
+    assert {answer.shown for answer in result.answers} == {0}
 
 
 def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
