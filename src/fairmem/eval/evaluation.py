@@ -226,8 +226,9 @@ def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
     unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
         raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
-    usual = tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
-    return cast("tuple[Category, ...]", tuple(names)) or usual
+    if names:
+        return cast("tuple[Category, ...]", tuple(names))
+    return tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
 
 
 def _conversations(asked: EvalRequest) -> list[Conversation]:
