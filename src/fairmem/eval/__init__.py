@@ -15,7 +15,8 @@ from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryReco
 from fairmem.eval.summary import Comparison, MemorySize, Summary, compare, summarise
 
 if TYPE_CHECKING:
-    from fairmem.eval.backends import BACKENDS, Built, MemoryBackend
+    from fairmem.eval.backend import Built, MemoryBackend
+    from fairmem.eval.backends import BACKENDS
     from fairmem.eval.evaluation import EvalRequest, evaluate_dataset
     from fairmem.eval.pipeline import Asking, run_pipeline
     from fairmem.eval.runner import evaluate, make_header
@@ -55,8 +56,8 @@ __all__ = [
 
 _RUNNING = {
     "BACKENDS": "backends",
-    "Built": "backends",
-    "MemoryBackend": "backends",
+    "Built": "backend",
+    "MemoryBackend": "backend",
     "EvalRequest": "evaluation",
     "evaluate_dataset": "evaluation",
     "Asking": "pipeline",

@@ -13,7 +13,8 @@ from fairmem.data import load
 from fairmem.data.village import generate
 from fairmem.episodes import build_runner
 from fairmem.errors import ConfigError
-from fairmem.eval.backends import BACKENDS, BackendSetup, MemoryBackend, build_backend
+from fairmem.eval.backend import MemoryBackend
+from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.memories_page import format_memories, write_memories
 from fairmem.eval.pipeline import Asking, run_pipeline

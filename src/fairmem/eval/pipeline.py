@@ -11,7 +11,6 @@ whose settings must be the same. Failed calls are not kept, so going on asks the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from typing import Any
 from fairmem.agents import Answerer, by_update
 from fairmem.agents.wording import turn_text
 from fairmem.episodes import choose_questions
-from fairmem.errors import CheckpointError, ConfigError
-from fairmem.eval.backends import Built, MemoryBackend
-from fairmem.eval.calls import RecordedCalls, read_lines
+from fairmem.eval.backend import Built, MemoryBackend
+from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.rescore import score_answer
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
+from fairmem.eval.stages import StageFile, same_run
 from fairmem.memory import Entry, MemoryBank
 from fairmem.metrics import AnswerScore, EvidenceTrail, evidence_trail
 from fairmem.policy import SampleRequest
@@ -34,31 +33,9 @@ from fairmem.trace import CallFailure, StopReason
 from fairmem.types import Category, Conversation, Question
 
 RUN, INDEX, SEARCH, ANSWERS = "run.json", "index.jsonl", "search.jsonl", "answers.jsonl"
-_MADE = ("calls", "failures", "excluded", "judge", "signature", "prompt_tokens", "reply_tokens", "cost")
 _BUILT = ("ops", "parse", "failure", "calls", "failures", "prompt_tokens", "reply_tokens", "growth")
 
 Progress = Callable[[str], None]
-
-
-class StageFile:
-    """The records of one stage by key, on disk as they come; kept in memory only if `path` is None."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self.records: dict[str, dict[str, Any]] = {}
-        for line in read_lines(path) if path is not None else ():
-            self.records[str(line.get("key"))] = line
-
-    def add(self, key: str, record: dict[str, Any]) -> None:
-        """Keep the record of `key`."""
-        self.records[key] = {"key": key, **record}
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(self.records[key], ensure_ascii=False) + "\n")
-
-    def missing(self, keys: Sequence[str]) -> list[str]:
-        """The keys without a record, in order."""
-        return [key for key in keys if key not in self.records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +78,8 @@ def run_pipeline(
     say = progress or (lambda _: None)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        _same_run(folder / RUN, header, conversations, asking)
+        more = {"questions": asking.most_questions, "answerer_max_tokens": asking.answerer.max_tokens}
+        same_run(folder / RUN, header, conversations, **more)
     stages = [StageFile(folder / name if folder is not None else None) for name in (INDEX, SEARCH, ANSWERS)]
     index, found, answers = stages
     _index(backend, conversations, index, asking.at_once, say)
@@ -137,38 +115,6 @@ def _work(
                 asking.most_questions,
             ):
                 yield _Work(f"{conversation.id} {question.id}", conversation, question, bank)
-
-
-def _same_run(path: Path, header: EvalHeader, conversations: Sequence[Conversation], asking: Asking) -> None:
-    """Write what is run, or see that it is what was."""
-    asked = [[c.id, len(c.sessions), [[q.id, q.text, q.answer] for q in c.questions]] for c in conversations]
-    settings = header.model_dump(mode="json", exclude=set(_MADE))
-    settings |= {
-        "data": hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16],
-        "questions": asking.most_questions,
-        "answerer_max_tokens": asking.answerer.max_tokens,
-    }
-    settings = json.loads(json.dumps(settings))
-    if not path.is_file():
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-        return
-    try:
-        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: damaged: {error}; delete the folder and start again") from error
-    for name, value in settings.items():
-        if before.get(name) != value:
-            raise ConfigError(
-                f"{path.parent} holds an evaluation with another {name} ({_short(before.get(name))}, here "
-                f"{_short(value)}); choose another folder"
-            )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # --- stages ----------------------------------------------------------------------------------------------------

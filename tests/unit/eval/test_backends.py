@@ -12,10 +12,11 @@ from fairmem.cli.evaluate import MEMORIES
 from fairmem.config import Recipe
 from fairmem.episodes import build_runner
 from fairmem.errors import ConfigError
-from fairmem.eval.backends import BACKENDS, BackendSetup, SummaryMemory, build_backend, turn_bank
+from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend, turn_bank
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.pipeline import Asking, run_pipeline
 from fairmem.eval.result import AnswerRecord, EvalHeader
+from fairmem.eval.summary_memory import SummaryMemory
 from fairmem.memory import Bm25Retriever, build_embedder, build_retriever
 from fairmem.metrics import ANSWER_SCORES
 from fairmem.policy import Prompt, ScriptedPolicy
