@@ -13,6 +13,7 @@ from fairmem.eval.tables import (
     excluded_table,
     headline,
     judge_table,
+    kind_table,
     memory_table,
     op_table,
     plural,
@@ -32,6 +33,8 @@ def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) 
     """The report of `result`, whose numbers are `summary`; with `bad`, also without the questions it lists."""
     header = result.header
     tables = [score_table(summary, header)] if summary.asked else []
+    if any(answer.kind for answer in result.answers):
+        tables.append(kind_table(_kinds(result)))
     if bad is not None:
         rest = without(result, bad)
         tables.append(excluded_table(summary, summarise(rest), bad.source, rest.header.excluded))
@@ -68,6 +71,14 @@ def definitions(result: EvalResult) -> dict[str, Interval]:
     scored = [rescored(result, name) for name in (*ANSWER_SCORES, *(JUDGED if result.header.judge else ()))]
     means = {again.header.signature: summarise(again, resamples=2_000).overall for again in scored if again.answers}
     return {signature: mean for signature, mean in means.items() if mean.n}
+
+
+def _kinds(result: EvalResult) -> dict[str, Interval]:
+    found: dict[str, Interval] = {}
+    for kind in sorted({answer.kind for answer in result.answers}):
+        answers = tuple(answer for answer in result.answers if answer.kind == kind)
+        found[kind or "(none)"] = summarise(result.model_copy(update={"answers": answers}), 2_000).overall
+    return found
 
 
 def pick(answers: Sequence[AnswerRecord], seed: int) -> list[AnswerRecord]:

@@ -182,7 +182,8 @@ def _answer(
     part = 64
     keys = list(todo)
     for start in range(0, len(keys), part):
-        say(f"{header.memory}: answering, {len(work) - len(keys) + start} of {len(work)} done")
+        spent = asking.calls.prompt_tokens + asking.calls.reply_tokens
+        say(f"{header.memory}: answering, {len(work) - len(keys) + start} of {len(work)} done, {spent:,} tokens so far")
         items = [todo[key] for key in keys[start : start + part]]
         requests = [_request(item, found, asking, header) for item in items]
         for item, request, reply in zip(items, requests, asking.calls.sample(requests), strict=True):

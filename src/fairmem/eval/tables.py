@@ -140,6 +140,14 @@ def judge_table(sides: Mapping[str, Summary], judge: str) -> Table:
     return Table("By a judge", ("category", *sides, *(f"unjudged {name}" for name in sides)), cells, note)
 
 
+def kind_table(kinds: Mapping[str, Interval]) -> Table:
+    """Score by the dataset's own types of question."""
+    cells = tuple(
+        (name, number(mean.mean), spread(mean), str(mean.n), str(mean.unscored)) for name, mean in kinds.items()
+    )
+    return Table("Score by the dataset's own type of question", ("type", "mean", "95 %", "n", "unscored"), cells)
+
+
 def excluded_table(whole: Summary, rest: Summary, file: str, questions: int) -> Table:
     """The score with and without questions whose key is known to be wrong."""
     rows = [("all", whole.overall, rest.overall)]

@@ -11,6 +11,7 @@ from fairmem.errors import ConfigError
 from fairmem.eval.evaluation import EvalRequest, _agents, _categories, evaluate_dataset
 from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
+from tests.unit.data.test_longmemeval import item
 
 TRAINED = AgentsConfig(chunks_per_session=3, shown_per_speaker=5, retriever="bm25")
 
@@ -124,3 +125,26 @@ def test_abstention_counts_except_on_locomo() -> None:
     assert "adversarial" in _categories((), "longmemeval")
     assert "adversarial" not in _categories((), "locomo")
     assert _categories(("adversarial",), "locomo") == ("adversarial",)
+
+
+LOCOMO = Path(__file__).parents[3] / ".." / "shared" / "data" / "locomo" / "locomo_dev3.json"
+
+
+@pytest.mark.skipif(not LOCOMO.is_file(), reason=f"no LoCoMo file at {LOCOMO}")
+def test_on_conv_44_the_questions_of_memory_r2s_validation_are_asked(tmp_path: Path) -> None:
+    evaluate_dataset(
+        EvalRequest("locomo", LOCOMO, "scripted", memories=("oracle",), conversations=("conv-44",), out=tmp_path)
+    )
+    result = EvalResult.load(tmp_path / "eval.jsonl")
+    assert len(result.answers) == 123
+    assert [(m.sessions, m.entries, m.growth[-1]) for m in result.memories] == [(28, 675, 675)]
+    # All evidence of conv-44 names turns, so what is shown of it is all of it.
+    assert sum(m.lost + m.unshown for m in result.memories) == 0
+
+
+def test_types_of_question_of_the_dataset_have_a_table_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([item(), item(question_id="x_abs")]))
+    report = evaluate_dataset(EvalRequest("longmemeval", path, "scripted", memories=("oracle",)))
+    assert "Score by the dataset's own type of question" in report
+    assert "knowledge-update" in report and "abstention" in report
