@@ -6,19 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-SCORES = (
-    "bag",
-    "locomo",
-    "mem0_set",
-    "memory_r2_set",
-    "em",
-    "bleu1",
-    "bleu1_no_brevity",
-    "date",
-    "judge_lenient",
-    "judge_strict",
-)
-"""Every score an evaluation can be printed by, which a test holds; listed so that help needs no numpy."""
+TEXT_SCORES = ("bag", "locomo", "mem0_set", "memory_r2_set", "em", "bleu1", "bleu1_no_brevity", "date")
+"""Keys of `fairmem.metrics.ANSWER_SCORES`, which a test holds; listed so that help needs no numpy."""
+SCORES = (*TEXT_SCORES, "judge_lenient", "judge_strict")
+"""Every score an evaluation can be printed by: the above, and a judge's verdicts."""
 
 
 def register(commands: Any) -> None:

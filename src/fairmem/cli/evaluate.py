@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fairmem.cli.compare import SCORES
+from fairmem.cli.compare import TEXT_SCORES
 from fairmem.errors import ConfigError
 
 MEMORIES = ("none", "full", "last", "bm25", "dense", "summary", "oracle", "ours")
@@ -53,7 +53,7 @@ def register(commands: Any) -> None:
         default="ours",
         help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours); 'all' takes each",
     )
-    parser.add_argument("--score", choices=SCORES[:8], help="definition of the score (default: bag; choices: em)")
+    parser.add_argument("--score", choices=TEXT_SCORES, help="definition of the score (default: bag; choices: em)")
     parser.add_argument("--top-k", metavar="K", type=int, help="entries shown per speaker (default: as trained)")
     parser.add_argument(
         "--budget", metavar="N", type=int, default=0, help="most tokens of entries shown (default: no limit)"

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from fairmem.cli import main
-from fairmem.cli.compare import SCORES
+from fairmem.cli.compare import SCORES, TEXT_SCORES
 from fairmem.eval.rescore import JUDGED
 from fairmem.metrics import ANSWER_SCORES
 from tests.unit.eval.build import result
 
 
 def test_the_scores_offered_are_those_there_are() -> None:
+    assert tuple(ANSWER_SCORES) == TEXT_SCORES
     assert (*ANSWER_SCORES, *JUDGED) == SCORES
 
 
