@@ -16,6 +16,8 @@ from typing import Literal, get_args
 Category = Literal["multi_hop", "temporal", "open_domain", "single_hop", "adversarial", "knowledge_update"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 """LoCoMo's five categories (its integers 1-5, in this order) and LongMemEval's knowledge update."""
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+"""Letters of the options of a multiple-choice question, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Question:
         evidence: Ids of the turns that support the answer; may be empty where the source gives none.
         asked_from: First session after which the question can be answered.
         valid_until: Last session after which `answer` still holds; None means for ever.
+        kind: The dataset's own name for the type of question, where it has one.
+        options: For multiple choice, the options as they are shown; `answer` is one of them.
+        alternatives: Other answers that count as right.
+        rubric: What a judge checks an answer for, one by one, where the source says it.
     """
 
     id: str
@@ -66,6 +72,18 @@ class Question:
     evidence: tuple[str, ...]
     asked_from: int
     valid_until: int | None = None
+    kind: str = ""
+    options: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    rubric: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The question as it is put to the answerer, with its options; memory is searched by `text` alone."""
+        if not self.options:
+            return self.text
+        listed = " ".join(f"({letter}) {option}" for letter, option in zip(LETTERS, self.options, strict=False))
+        return f"{self.text} Options: {listed} Answer with the letter of one option."
 
     def holds_after(self, session: int) -> bool:
         """Whether the question can be asked, with this gold answer, after `session` sessions."""

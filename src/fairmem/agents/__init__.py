@@ -19,7 +19,7 @@ from fairmem.agents.compact import (
     render_compact_manage,
     render_compact_single,
 )
-from fairmem.agents.context import Fact, TurnContext
+from fairmem.agents.context import Fact, TurnContext, by_update
 from fairmem.agents.decision import Decision
 from fairmem.agents.extractor import Extraction, Extractor
 from fairmem.agents.hooks import Defense
@@ -40,6 +40,7 @@ __all__ = [
     "NO_INFORMATION",
     "SingleAgent",
     "TurnContext",
+    "by_update",
     "fact_letter",
     "format_answer",
     "format_decision",

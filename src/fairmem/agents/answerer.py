@@ -16,7 +16,7 @@ from fairmem.agents.context import by_update
 from fairmem.agents.parsing import outcome_of, snippet
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line, says_no_information
-from fairmem.memory import Entry, MemoryBank, Retriever
+from fairmem.memory import Entry, Hit, MemoryBank, Retriever
 from fairmem.policy import Family, Message, Prompt
 from fairmem.trace import ParseOutcome, Role
 
@@ -66,15 +66,18 @@ class Answerer:
         """SHA-256 of the prompt template."""
         return load_prompt(self.family, self.role).prompt_hash
 
-    def shown(self, bank: MemoryBank, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
-        """The entries to answer from: the nearest of each speaker, by (time of last update, id)."""
-        found: list[Entry] = []
+    def ranked(self, bank: MemoryBank, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
+        """The nearest entries of each speaker, the best of all first."""
+        found: list[Hit] = []
         for speaker in dict.fromkeys(speakers):
             own = [entry for entry in bank.entries if entry.speaker == speaker]
             if own:
-                hits = self.retriever.rank(own, question_text, self.per_speaker, self.min_score)
-                found.extend(hit.entry for hit in hits)
-        return by_update(found)
+                found.extend(self.retriever.rank(own, question_text, self.per_speaker, self.min_score))
+        return tuple(hit.entry for hit in sorted(found, key=lambda hit: (-hit.score, hit.entry.id)))
+
+    def shown(self, bank: MemoryBank, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
+        """The entries to answer from: the nearest of each speaker, by (time of last update, id)."""
+        return by_update(self.ranked(bank, question_text, speakers))
 
     def prompt(self, question_text: str, shown: Sequence[Entry], speakers: Sequence[str]) -> Prompt:
         """The message that asks `question_text` of the entries `shown`, kept in their order within each speaker."""

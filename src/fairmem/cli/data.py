@@ -17,9 +17,24 @@ def register(commands: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     listing = actions.add_parser(
-        "list", help="list the datasets fairmem reads", description="List the datasets, their licence and their source."
+        "list",
+        help="list the datasets fairmem reads",
+        description="List the datasets, their licence, where to get them, and whether a copy is present.",
+    )
+    listing.add_argument(
+        "--in", dest="folder", metavar="FOLDER", type=Path, default=Path("data"), help="look for copies below it (data)"
     )
     listing.set_defaults(run=list_datasets, interrupted=lambda _: "nothing was written")
+
+    check = actions.add_parser(
+        "check",
+        help="say what a file is and whether it can be read",
+        description="Identify a file or folder, read all of it, and count what it holds.",
+        epilog="Example: fairmem data check locomo10.json",
+    )
+    check.add_argument("path", metavar="PATH", type=Path, help="your copy of a dataset")
+    check.add_argument("--as", dest="name", metavar="DATASET", help="read it as this dataset, whatever it looks like")
+    check.set_defaults(run=check_data, interrupted=lambda _: "nothing was written")
 
     generate = actions.add_parser(
         "generate",
@@ -37,12 +52,23 @@ def register(commands: Any) -> None:
     generate.set_defaults(run=generate_village, interrupted=lambda args: f"{args.file} was not written")
 
 
-def list_datasets(_: argparse.Namespace) -> int:
+def list_datasets(args: argparse.Namespace) -> int:
     """Print the table of datasets."""
-    from fairmem.data import DATASETS
+    from fairmem.data import DATASETS, present
 
     for spec in DATASETS.values():
         print(f"{spec.name}\n    {spec.description}\n    licence: {spec.licence}\n    source:  {spec.where}")
+        if spec.files:
+            found = present(spec, args.folder)
+            print(f"    present: {found[0] if found else f'no ({chr(32).join(spec.files)} below {args.folder})'}")
+    return 0
+
+
+def check_data(args: argparse.Namespace) -> int:
+    """Print what a file holds."""
+    from fairmem.data import identify
+
+    print(identify(args.path, args.name))
     return 0
 
 

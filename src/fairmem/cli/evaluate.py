@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from fairmem.types import CATEGORIES
+from fairmem.cli.compare import TEXT_SCORES
+from fairmem.errors import ConfigError
+
+MEMORIES = ("none", "full", "last", "bm25", "dense", "summary", "oracle", "ours")
+"""Keys of `fairmem.eval.BACKENDS`, which a test holds; listed so that help needs no numpy."""
 
 
 def register(commands: Any) -> None:
@@ -41,38 +46,76 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--categories",
         metavar="NAME,NAME",
-        default=",".join(name for name in CATEGORIES if name != "adversarial"),
-        help="question categories that count (default: all but adversarial)",
+        help="question categories that count (default: all; locomo and village: all but adversarial)",
+    )
+    parser.add_argument(
+        "--memory",
+        metavar="NAME,NAME",
+        default="ours",
+        help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours); 'all' takes each",
+    )
+    parser.add_argument("--score", choices=TEXT_SCORES, help="definition of the score (default: bag; choices: em)")
+    parser.add_argument("--top-k", metavar="K", type=int, help="entries shown per speaker (default: as trained)")
+    parser.add_argument(
+        "--budget", metavar="N", type=int, default=0, help="most tokens of entries shown (default: no limit)"
+    )
+    parser.add_argument("--concurrency", metavar="N", type=int, default=16, help="most calls in flight (default: 16)")
+    parser.add_argument(
+        "--prices", metavar="IN,OUT", help="of a million prompt and reply tokens, to print what it cost"
+    )
+    parser.add_argument(
+        "--exclude", metavar="FILE", type=Path, help="report also without known-bad keys (locomo-audit's errors.json)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of sampling, of village and of the intervals")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="write the report, the answers and the trace there")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, help="write report, answers and every call there; resumable"
+    )
     parser.set_defaults(run=run, interrupted=interrupted)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print the report."""
-    from fairmem.eval.runner import evaluate_dataset
+    from fairmem.eval.evaluation import EvalRequest, evaluate_dataset
 
-    report = evaluate_dataset(
+    asked = EvalRequest(
         dataset=args.dataset,
         path=args.data,
         model=args.model,
         base_url=args.base_url,
-        answerer=args.answerer or args.model,
-        answerer_base_url=args.answerer_base_url or args.base_url,
+        answerer=args.answerer,
+        answerer_base_url=args.answerer_base_url,
         api_key_env=args.api_key_env,
+        memories=MEMORIES if args.memory == "all" else tuple(dict.fromkeys(args.memory.split(","))),
         conversations=tuple(args.conversations.split(",")) if args.conversations else (),
         sessions=args.sessions,
         limit=args.limit,
         questions=args.questions,
-        categories=tuple(args.categories.split(",")),
+        categories=tuple(args.categories.split(",")) if args.categories else (),
+        score=args.score or "",
+        top_k=args.top_k,
+        budget=args.budget,
+        concurrency=args.concurrency,
+        prices=_prices(args.prices),
         seed=args.seed,
         out=args.out,
+        exclude=args.exclude,
     )
-    print(report)
+    print(evaluate_dataset(asked, lambda line: print(line, file=sys.stderr, flush=True)))
     return 0
+
+
+def _prices(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--prices is '{text}', expected two numbers such as 0.15,0.6") from None
+    return first, second
 
 
 def interrupted(args: argparse.Namespace) -> str:
     """What a stopped evaluation leaves behind."""
-    return "no report was made" + (f"; what was finished is in {args.out}" if args.out else "")
+    if args.out:
+        return f"no report was made; what was asked is in {args.out}, and the same command goes on from there"
+    return "no report was made; with --out FOLDER the same command goes on where it was stopped"

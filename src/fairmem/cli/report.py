@@ -1,4 +1,4 @@
-"""`fairmem report`: the report of a finished or stopped run."""
+"""`fairmem report`: the report of a run, finished or stopped, or of an evaluation."""
 
 from __future__ import annotations
 
@@ -6,27 +6,56 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fairmem.cli.compare import SCORES
 from fairmem.config import RESOLVED
 from fairmem.errors import ConfigError
+
+EVALUATION = "eval.jsonl"
 
 
 def register(commands: Any) -> None:
     """Add the command to `commands`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "report",
-        help="print the report of a run, and write it anew",
-        description="Print the report of a run and write its HTML file and learning curve anew.",
+        help="print the report of a run or of an evaluation, and write it anew",
+        description="Print the report of a run (with its learning curve) or of an evaluation, and write its files.",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=Path, help="folder of the run, as runs/memory_r2_small")
+    parser.add_argument(
+        "run_folder",
+        metavar="FOLDER",
+        type=Path,
+        help="of a run, as runs/memory_r2_small, or the --out of fairmem eval",
+    )
+    parser.add_argument("--score", choices=SCORES, help="of an evaluation: score its answers by this definition")
+    parser.add_argument("--exclude", metavar="FILE", type=Path, help="of an evaluation: also without known-bad keys")
     parser.set_defaults(run=run, interrupted=lambda args: f"{args.run_folder} keeps what it had")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
+    if (args.run_folder / EVALUATION).is_file():
+        print(_evaluation(args), end="")
+        return 0
     if not (args.run_folder / RESOLVED).is_file():
-        raise ConfigError(f"{args.run_folder}: not the folder of a run (it has no {RESOLVED})")
+        raise ConfigError(
+            f"{args.run_folder}: not the folder of a run (it has no {RESOLVED}) nor of an evaluation (no {EVALUATION})"
+        )
+    if args.score or args.exclude:
+        raise ConfigError(f"{args.run_folder} is a run; --score and --exclude are for evaluations")
 
     from fairmem.eval.report import report_run
 
     print(report_run(args.run_folder))
     return 0
+
+
+def _evaluation(args: argparse.Namespace) -> str:
+    from fairmem.eval.report import format_result, write_eval_report
+    from fairmem.eval.rescore import read_bad_keys, rescored
+    from fairmem.eval.result import EvalResult
+
+    result = EvalResult.load(args.run_folder / EVALUATION)
+    result = rescored(result, args.score) if args.score else result
+    bad = read_bad_keys(args.exclude) if args.exclude else None
+    write_eval_report(result, args.run_folder, bad)
+    return format_result(result, bad)

@@ -5,12 +5,16 @@
 
 from fairmem.data.base import DATASETS, REFUSAL, DatasetSpec, Loader, load
 from fairmem.data.chunking import split_session
+from fairmem.data.identify import Identified, identify, present
 
 __all__ = [
     "DATASETS",
     "DatasetSpec",
+    "Identified",
     "Loader",
     "REFUSAL",
+    "identify",
     "load",
+    "present",
     "split_session",
 ]

@@ -6,9 +6,10 @@ imports it when called, and a row to `DATASETS`.
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +33,8 @@ class DatasetSpec:
         where: Where a user gets it; fairmem never downloads data and ships none of it.
         loader: Called with the path and the options given to `load`.
         description: One sentence.
+        files: Names that its files or folders usually have, as patterns, to see whether a copy is present.
+        checksums: SHA-256 of a published file -> its name.
     """
 
     name: str
@@ -39,6 +42,8 @@ class DatasetSpec:
     where: str
     loader: Loader
     description: str
+    files: tuple[str, ...] = ()
+    checksums: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -82,6 +87,16 @@ def _load_msc(
     return msc.load(_required(path, "msc"), conversations, split)
 
 
+def _by_path(source: str) -> Loader:
+    """The loader of a dataset whose module has `load(path, conversations)` and no options of its own."""
+
+    def loader(path: Path | None, conversations: Sequence[str] | None = None) -> list[Conversation]:
+        module = importlib.import_module(f"fairmem.data.{source}")
+        return module.load(_required(path, source), conversations)
+
+    return loader
+
+
 def _load_village(
     path: Path | None,
     seed: int = 0,
@@ -107,6 +122,56 @@ DATASETS: dict[str, DatasetSpec] = {
             "https://github.com/snap-research/locomo (data/locomo10.json)",
             _load_locomo,
             "Ten long two-speaker conversations of 19-32 dated sessions with 1,986 questions in five categories.",
+            ("locomo*.json",),
+            {"79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4": "locomo10.json"},
+        ),
+        DatasetSpec(
+            "longmemeval",
+            "MIT",
+            "https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned (oracle, S and M: one JSON file each)",
+            _by_path("longmemeval"),
+            "500 questions, each about its own user-and-assistant history of up to 500 sessions, with abstention.",
+            ("longmemeval_*.json",),
+        ),
+        DatasetSpec(
+            "msc_self_instruct",
+            "Apache-2.0",
+            "https://huggingface.co/datasets/MemGPT/MSC-Self-Instruct (msc_self_instruct.jsonl)",
+            _by_path("msc_self_instruct"),
+            "500 multi-session chats with one question each: the deep memory retrieval task (DMR) of MemGPT.",
+            ("msc_self_instruct*.json*",),
+        ),
+        DatasetSpec(
+            "membench",
+            "see its repository",
+            "https://github.com/import-myself/Membench (JSON files)",
+            _by_path("membench"),
+            "Short histories with one multiple-choice question each, by kind of memory.",
+            ("FirstAgent*.json", "ThirdAgent*.json", "*membench*.json"),
+        ),
+        DatasetSpec(
+            "memory_agent_bench",
+            "MIT",
+            "https://huggingface.co/datasets/ai-hyz/MemoryAgentBench (Parquet; write it as JSON lines first)",
+            _by_path("memory_agent_bench"),
+            "Long texts read piece by piece, then many questions: retrieval, learning, understanding, conflicts.",
+            ("*Accurate_Retrieval*.json*", "*Test_Time_Learning*.json*", "*Conflict_Resolution*.json*"),
+        ),
+        DatasetSpec(
+            "beam",
+            "see its repository",
+            "https://github.com/mohammadtavakoli78/BEAM (folder chats, or one size of it)",
+            _by_path("beam"),
+            "100 generated chats of 128 K to 10 M tokens with 20 questions each, graded by rubrics.",
+            ("chat.json",),
+        ),
+        DatasetSpec(
+            "personamem",
+            "see its repository",
+            "https://huggingface.co/datasets/bowen-upenn/PersonaMem (questions_SIZE.csv, shared_contexts_SIZE.jsonl)",
+            _by_path("personamem"),
+            "Multiple choice about a user's changing preferences; no judge needed.",
+            ("questions_*.csv",),
         ),
         DatasetSpec(
             "msc",
@@ -114,6 +179,7 @@ DATASETS: dict[str, DatasetSpec] = {
             "https://parl.ai/projects/msc (PersonaSummary: session_1_valid.jsonl ... session_4_valid.jsonl)",
             _load_msc,
             "Multi-Session Chat with a human-written fact per utterance; no questions. For evaluation only.",
+            ("session_1_*.jsonl",),
         ),
         DatasetSpec(
             "village",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,44 @@ Record = dict[str, Any]
 """One JSON object."""
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "an integer", type(None): "null"}
+
+
+def read_json(path: Path, hint: str) -> Any:
+    """The content of the JSON file at `path`; `hint` as for `read_text`."""
+    try:
+        return json.loads(read_text(path, hint))
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: not a JSON file: {error}") from error
+
+
+def read_records(path: Path, hint: str) -> list[Record]:
+    """The objects of a file that holds one JSON list of them, or one of them per line."""
+    text = read_text(path, hint)
+    if text.lstrip().startswith("["):
+        content: Any = read_json(path, hint)
+        return objects({"items": content}, "items", str(path))
+    found: list[Record] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                record: Any = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}: line {number} is not JSON: {error}") from error
+            if not isinstance(record, dict):
+                raise DataError(f"{path}: line {number}: expected an object, found {kind_of(record)}")
+            found.append(cast("Record", record))
+    if not found:
+        raise DataError(f"{path}: empty")
+    return found
+
+
+def text_of(record: Record, key: str, place: str) -> str:
+    """`record[key]` as text; numbers count as their text."""
+    if type(record.get(key)) in (int, float):
+        return str(record[key])
+    return get(record, key, str, place)
 
 
 def kind_of(value: object) -> str:

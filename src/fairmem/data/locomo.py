@@ -34,6 +34,7 @@ from fairmem.errors import DataError
 from fairmem.types import CATEGORIES, Category, Conversation, Delta, Question, Session, Turn
 
 _SESSION = re.compile(r"session_(\d+)")
+_LISTS = ("options", "alternatives", "rubric")
 _EVIDENCE = re.compile(r"D:?(\d+):(\d+)")
 
 
@@ -174,6 +175,8 @@ class _QuestionReader:
             evidence=evidence,
             asked_from=get_or(record, "fairmem_asked_from", int, latest, place),
             valid_until=get_or(record, "fairmem_valid_until", int, None, place),
+            kind=get_or(record, "fairmem_kind", str, "", place),
+            **{name: tuple(get_or(record, f"fairmem_{name}", list, [], place)) for name in _LISTS},
         )
 
     def answer(self, record: Record, category: Category, place: str) -> str:
@@ -288,7 +291,9 @@ def _record(question: Question, default_id: str, session_of: dict[str, int], las
         record["fairmem_asked_from"] = question.asked_from
     if question.valid_until is not None:
         record["fairmem_valid_until"] = question.valid_until
-    return record
+    if question.kind:
+        record["fairmem_kind"] = question.kind
+    return record | {f"fairmem_{name}": list(getattr(question, name)) for name in _LISTS if getattr(question, name)}
 
 
 def _delta_record(delta: Delta) -> Record:

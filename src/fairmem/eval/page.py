@@ -86,6 +86,7 @@ class Page:
     tiles: tuple[Tile, ...] = ()
     figure_file: str = ""
     caption: str = ""
+    figure_title: str = "Learning curve"
     samples: tuple[Sampled, ...] = ()
     samples_note: str = ""
 
@@ -131,7 +132,8 @@ def to_html(page: Page, figure: str = "") -> str:
     body += [_html_table(first)] if first else []
     if figure:
         body.append(
-            f'<section><h2>Learning curve</h2><figure role="img" aria-label="{escape(page.caption)}">{figure}'
+            f"<section><h2>{escape(page.figure_title)}</h2>"
+            f'<figure role="img" aria-label="{escape(page.caption)}">{figure}'
             f"<figcaption>{escape(page.caption)}</figcaption></figure></section>"
         )
     body += [_html_table(table) for table in rest]

@@ -10,29 +10,35 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fairmem.eval.eval_page import eval_page
+from fairmem.eval.drawings import memory_growth
+from fairmem.eval.eval_page import definitions, eval_page
 from fairmem.eval.page import to_html, to_markdown, to_text
 from fairmem.eval.plots import HeldOut, learning_curve
 from fairmem.eval.report_json import evaluation_to_json, run_to_json
+from fairmem.eval.rescore import BadKeys, without
 from fairmem.eval.result import EvalResult
 from fairmem.eval.run_page import CURVE, run_page
 from fairmem.eval.runs import read_run, timing_of
 from fairmem.eval.summary import compare, summarise
 
 
-def format_result(result: EvalResult) -> str:
-    """The report of one evaluation as a terminal shows it."""
-    return to_text(eval_page(result, summarise(result)))
+def format_result(result: EvalResult, bad: BadKeys | None = None) -> str:
+    """The report of one evaluation as a terminal shows it; with `bad`, also without the questions it lists."""
+    return to_text(eval_page(result, summarise(result), bad))
 
 
-def write_eval_report(result: EvalResult, folder: Path) -> None:
+def write_eval_report(result: EvalResult, folder: Path, bad: BadKeys | None = None) -> None:
     """Write `report.json`, `report.md` and `report.html` of one evaluation to `folder`, which is made if absent."""
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(result)
-    page = eval_page(result, summary)
-    _write(folder / "report.json", _json(evaluation_to_json(result.header, summary)))
+    page = eval_page(result, summary, bad)
+    excluded = None
+    if bad is not None:
+        rest = without(result, bad)
+        excluded = (bad.source, rest.header.excluded, summarise(rest))
+    _write(folder / "report.json", _json(evaluation_to_json(result.header, summary, definitions(result), excluded)))
     _write(folder / "report.md", to_markdown(page))
-    _write(folder / "report.html", to_html(page))
+    _write(folder / "report.html", to_html(page, memory_growth([memory.growth for memory in result.memories])))
 
 
 def report_run(folder: Path) -> str:

@@ -5,11 +5,13 @@
 - interval: `{mean, low, high, n, conversations, unscored}`, 95 %, see `fairmem.eval.summary`;
 - difference: `{difference, low, high, p, n, conversations, unscored}`, after minus before, paired;
 - summary: `{score, categories: {name: interval}, memory: {entries, tokens, share}, m_fail, r_fail,
+  retrieval: {evidence_recall, stored_recall, reciprocal_rank, shown, prompt_tokens},
   parse: {role: interval}, replies: {"role outcome": count}, ops: {"OP outcome": count}, asked, unscored,
   failures: {kind: count}, conversations, failed_conversations}`;
 - comparison: `{score, categories, memory, m_fail, r_fail: differences, better, worse, unpaired}`.
 
-evaluation: `{format, version, kind, what: <header of the evaluation>, summary}`.
+evaluation: `{format, version, kind, what: <header of the evaluation>, summary, definitions: {signature: interval},
+excluded: {file, questions, summary} or null}`; `definitions` scores the same answers by every definition.
 
 run: `{format, version, kind, name, seed, data_seed, finished, steps: {done, planned}, signature,
 before: summary, after: summary, comparison, training: {window, metrics: {name: {first, last}}, totals,
@@ -21,6 +23,7 @@ recipe_changes: {key: {default, here}}}`; what a stopped run does not have is nu
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -34,9 +37,24 @@ REPORT_VERSION = 1
 _VERSION = {"format": REPORT_FORMAT, "version": REPORT_VERSION}
 
 
-def evaluation_to_json(header: EvalHeader, summary: Summary) -> dict[str, Any]:
-    """The report of one evaluation."""
-    return {**_VERSION, "kind": "evaluation", "what": header.model_dump(), "summary": _summary(summary)}
+def evaluation_to_json(
+    header: EvalHeader,
+    summary: Summary,
+    definitions: Mapping[str, Interval],
+    excluded: tuple[str, int, Summary] | None = None,
+) -> dict[str, Any]:
+    """The report of one evaluation; `excluded` is (file of bad keys, questions it took out, summary of the rest)."""
+    left = None
+    if excluded is not None:
+        left = {"file": excluded[0], "questions": excluded[1], "summary": _summary(excluded[2])}
+    return {
+        **_VERSION,
+        "kind": "evaluation",
+        "what": header.model_dump(),
+        "summary": _summary(summary),
+        "definitions": {name: interval_to_json(interval) for name, interval in definitions.items()},
+        "excluded": left,
+    }
 
 
 def run_to_json(
@@ -78,12 +96,16 @@ def run_to_json(
 
 def _summary(summary: Summary) -> dict[str, Any]:
     return {
-        "score": _interval(summary.overall),
-        "categories": {name: _interval(interval) for name, interval in summary.categories.items()},
-        "memory": {name: _interval(getattr(summary.size, name)) for name in ("entries", "tokens", "share")},
-        "m_fail": _interval(summary.m_fail),
-        "r_fail": _interval(summary.r_fail),
-        "parse": {role: _interval(interval) for role, interval in summary.parse.items()},
+        "score": interval_to_json(summary.overall),
+        "categories": {name: interval_to_json(interval) for name, interval in summary.categories.items()},
+        "memory": {name: interval_to_json(getattr(summary.size, name)) for name in ("entries", "tokens", "share")},
+        "m_fail": interval_to_json(summary.m_fail),
+        "r_fail": interval_to_json(summary.r_fail),
+        "retrieval": {
+            name: interval_to_json(getattr(summary.retrieval, name))
+            for name in ("evidence_recall", "stored_recall", "reciprocal_rank", "shown", "prompt_tokens")
+        },
+        "parse": {role: interval_to_json(interval) for role, interval in summary.parse.items()},
         "replies": summary.replies,
         "ops": summary.ops,
         "asked": summary.asked,
@@ -96,18 +118,19 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 def _comparison(change: Comparison) -> dict[str, Any]:
     return {
-        "score": _paired(change.overall),
-        "categories": {name: _paired(paired) for name, paired in change.categories.items()},
-        "memory": {name: _paired(getattr(change, name)) for name in ("entries", "tokens", "share")},
-        "m_fail": _paired(change.m_fail),
-        "r_fail": _paired(change.r_fail),
+        "score": paired_to_json(change.overall),
+        "categories": {name: paired_to_json(paired) for name, paired in change.categories.items()},
+        "memory": {name: paired_to_json(getattr(change, name)) for name in ("entries", "tokens", "share")},
+        "m_fail": paired_to_json(change.m_fail),
+        "r_fail": paired_to_json(change.r_fail),
         "better": change.better,
         "worse": change.worse,
         "unpaired": change.unpaired,
     }
 
 
-def _interval(interval: Interval) -> dict[str, float | int | None]:
+def interval_to_json(interval: Interval) -> dict[str, float | int | None]:
+    """An interval as reports write it; nan becomes null."""
     parts = asdict(interval)
     return {
         **{name: _finite(parts[name]) for name in ("mean", "low", "high")},
@@ -117,7 +140,8 @@ def _interval(interval: Interval) -> dict[str, float | int | None]:
     }
 
 
-def _paired(paired: PairedResult) -> dict[str, float | int | None]:
+def paired_to_json(paired: PairedResult) -> dict[str, float | int | None]:
+    """A paired difference as reports write it; nan becomes null."""
     parts = asdict(paired)
     return {
         **{name: _finite(parts[name]) for name in ("difference", "low", "high", "p")},

@@ -22,7 +22,13 @@ class _Record(BaseModel):
 
 
 class EvalHeader(_Record):
-    """What was run. `signature` names the score's definition; `calls` counts model calls, `failures` failed ones."""
+    """What was run.
+
+    `signature` names the score's definition; `calls` counts model calls, `failures` failed ones; `excluded` counts the
+    questions left out for a wrong key; `memory` names what kept the memory (a key of `fairmem.eval.BACKENDS`);
+    `budget` is the most tokens of entries shown (0: no limit). Token totals are over all calls; `cost` is them at the
+    prices given, if any were. `judge` names the model that gave the verdicts.
+    """
 
     dataset: str
     model: str
@@ -35,6 +41,13 @@ class EvalHeader(_Record):
     prompt_hashes: dict[str, str] = {}
     calls: int = 0
     failures: int = 0
+    excluded: int = 0
+    memory: str = "ours"
+    budget: int = 0
+    prompt_tokens: int = 0
+    reply_tokens: int = 0
+    cost: float | None = None
+    judge: str = ""
 
 
 class MemoryRecord(_Record):
@@ -47,6 +60,7 @@ class MemoryRecord(_Record):
         evidence: Evidence turns of the asked questions (each question's counted on its own).
         lost: Of these, turns no live entry came from (the numerator of M-Fail).
         unshown: Of these, turns in memory, but in no entry that the answerer was shown (of R-Fail).
+        growth: Live entries after each session, where they were followed.
         failed: A model call failed, so the memory is incomplete and nothing was asked.
         failure: The first failure, as `kind: message`, if it is known.
     """
@@ -63,10 +77,23 @@ class MemoryRecord(_Record):
     unshown: int
     failed: bool
     failure: str | None = None
+    growth: tuple[int, ...] = ()
 
 
 class AnswerRecord(_Record):
-    """One question: `score` is None, and `failure` says why as `kind: message`, when the call failed."""
+    """One question: `score` is None, and `failure` says why as `kind: message`, when the call failed.
+
+    Attributes:
+        shown: Entries the answerer saw; `shown_texts` are these, with `sources` the turns each came from, where kept.
+        lost: Evidence turns in no entry; `unshown` those in memory but in no entry shown; `reached` those shown.
+        rank: Place, best match first, of the first entry found that holds evidence; None if there is none.
+        ranked: Whether `rank` is known.
+        cut: Entries found but not shown, since they went beyond the token budget.
+        options: For multiple choice, the options; `alternatives` are other answers that count as right, `rubric` is
+            what a judge checks, `kind` the dataset's own type of question.
+        prompt_tokens: Of the answerer's prompt, `reply_tokens` of its reply, `seconds` its latency where measured.
+        verdicts: Judge prompt -> verdict of a judge, where one was asked.
+    """
 
     conversation: str
     question: str
@@ -77,6 +104,23 @@ class AnswerRecord(_Record):
     score: float | None
     shown: int
     failure: str | None = None
+    lost: int = 0
+    unshown: int = 0
+    reached: int = 0
+    rank: int | None = None
+    ranked: bool = False
+    cut: int = 0
+    kind: str = ""
+    options: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    rubric: tuple[str, ...] = ()
+    shown_texts: tuple[str, ...] = ()
+    sources: tuple[tuple[str, ...], ...] = ()
+    prompt_hash: str = ""
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+    seconds: float | None = None
+    verdicts: dict[str, bool | None] = {}
 
 
 class EvalResult(_Record):

@@ -50,6 +50,25 @@ class MemorySize:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How well the answerer was served, over questions with evidence in the conversation.
+
+    Attributes:
+        evidence_recall: Share of a question's evidence turns that the answerer was shown.
+        stored_recall: The same share of those that memory holds, so of what a search could find.
+        reciprocal_rank: 1 / place of the first entry found that holds evidence; 0 if there is none.
+        shown: Entries shown.
+        prompt_tokens: Tokens of the answerer's prompt, where they were counted.
+    """
+
+    evidence_recall: Interval
+    stored_recall: Interval
+    reciprocal_rank: Interval
+    shown: Interval
+    prompt_tokens: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The numbers of one evaluation.
 
@@ -58,6 +77,7 @@ class Summary:
         categories: Mean score per question category, in the order of `fairmem.types.CATEGORIES`; only
             categories that were asked.
         size: Size of the memories.
+        retrieval: What the answerer was shown of the evidence.
         m_fail: M-Fail: share of evidence turns that no live entry came from. Turn ids are given by the model
             and survive an update that drops the fact, so it can flatter a memory.
         r_fail: R-Fail: share of evidence turns that are in memory, but in no entry the answerer was shown.
@@ -75,6 +95,7 @@ class Summary:
     overall: Interval
     categories: dict[str, Interval]
     size: MemorySize
+    retrieval: Retrieval
     m_fail: Interval
     r_fail: Interval
     parse: dict[str, Interval]
@@ -126,6 +147,7 @@ def summarise(result: EvalResult, resamples: int = 10_000) -> Summary:
             tokens=draw.mean([_tokens(m) for m in memories], [m.conversation for m in memories], math.inf),
             share=draw.mean([_share(m) for m in memories], [m.conversation for m in memories], math.inf),
         ),
+        retrieval=_retrieval(draw, answers),
         m_fail=draw.rate(built, [m.lost for m in built], [m.evidence for m in built]),
         r_fail=draw.rate(built, [m.unshown for m in built], [m.evidence for m in built]),
         parse={
@@ -234,6 +256,23 @@ class _Intervals:
                 after += [hit_b / b.evidence] * b.evidence if b.evidence else []
                 clusters += [a.conversation] * a.evidence
         return self.change(before, after, clusters, 1.0)
+
+
+def _retrieval(draw: _Intervals, answers: Sequence[AnswerRecord]) -> Retrieval:
+    grounded = [answer for answer in answers if answer.lost + answer.unshown + answer.reached]
+    stored = [answer for answer in grounded if answer.unshown + answer.reached]
+    ranked = [answer for answer in grounded if answer.ranked]
+
+    def mean(values: Sequence[float | None], of: Sequence[AnswerRecord], most: float = 1.0) -> Interval:
+        return draw.mean(values, [answer.conversation for answer in of], most)
+
+    return Retrieval(
+        evidence_recall=mean([a.reached / (a.lost + a.unshown + a.reached) for a in grounded], grounded),
+        stored_recall=mean([a.reached / (a.unshown + a.reached) for a in stored], stored),
+        reciprocal_rank=mean([1 / a.rank if a.rank else 0.0 for a in ranked], ranked),
+        shown=mean([float(a.shown) for a in answers], answers, math.inf),
+        prompt_tokens=mean([a.prompt_tokens for a in answers], answers, math.inf),
+    )
 
 
 def _cut(value: float, low: float, high: float) -> float:

@@ -102,6 +102,64 @@ def memory_table(after: Summary, before: Summary | None = None, change: Comparis
     return Table("Memory, before and after", ("", "before", "after", "change", "95 %"), cells, note)
 
 
+def retrieval_table(summary: Summary) -> Table:
+    """What the answerer was shown of the evidence."""
+    found = summary.retrieval
+    rows = [
+        ("evidence recall", found.evidence_recall, 3),
+        ("retrieval recall, of what memory holds", found.stored_recall, 3),
+        ("reciprocal rank of the first evidence", found.reciprocal_rank, 3),
+        ("entries shown", found.shown, 1),
+        ("tokens of the answerer's prompt", found.prompt_tokens, 0),
+    ]
+    cells = tuple((name, number(mean.mean, d), spread(mean, d), str(mean.n)) for name, mean, d in rows if mean.n)
+    note = "Means over questions; the first three over questions with evidence in the conversation. Rank: by match."
+    return Table("Retrieval", ("", "mean", "95 %", "n"), cells, note)
+
+
+def definition_table(definitions: Mapping[str, Interval]) -> Table:
+    """The same answers under every definition of the score."""
+    cells = tuple((name, number(mean.mean), spread(mean), str(mean.n)) for name, mean in definitions.items())
+    note = "The same answers, by each definition in use; compare only with published numbers of the same one."
+    return Table("The same answers by other definitions", ("signature", "mean", "95 %", "n"), cells, note)
+
+
+def judge_table(sides: Mapping[str, Summary], judge: str) -> Table:
+    """Share of answers that a judge calls right, per prompt; `sides` are summaries over its verdicts."""
+    first = next(iter(sides.values()))
+    rows = [("all", [side.overall for side in sides.values()])]
+    rows += [(name, [side.categories[name] for side in sides.values()]) for name in first.categories]
+    cells = tuple(
+        (name, *(f"{number(mean.mean)} {spread(mean)}" for mean in means), *(str(mean.unscored) for mean in means))
+        for name, means in rows
+    )
+    note = (
+        f"Answers that {judge} calls right, by two prompts; published numbers mostly use a lenient one. Failed calls "
+        "and replies without a verdict are unjudged and in no mean. How far to trust it: fairmem judge --calibrate."
+    )
+    return Table("By a judge", ("category", *sides, *(f"unjudged {name}" for name in sides)), cells, note)
+
+
+def kind_table(kinds: Mapping[str, Interval]) -> Table:
+    """Score by the dataset's own types of question."""
+    cells = tuple(
+        (name, number(mean.mean), spread(mean), str(mean.n), str(mean.unscored)) for name, mean in kinds.items()
+    )
+    return Table("Score by the dataset's own type of question", ("type", "mean", "95 %", "n", "unscored"), cells)
+
+
+def excluded_table(whole: Summary, rest: Summary, file: str, questions: int) -> Table:
+    """The score with and without questions whose key is known to be wrong."""
+    rows = [("all", whole.overall, rest.overall)]
+    rows += [(name, mean, rest.categories[name]) for name, mean in whole.categories.items() if name in rest.categories]
+    cells = tuple(
+        (name, f"{number(a.mean)} {spread(a)}", str(a.n), f"{number(b.mean)} {spread(b)}", str(b.n))
+        for name, a, b in rows
+    )
+    note = f"{plural(questions, 'question')} left out, whose gold answer {file} lists as wrong."
+    return Table("Without known-bad keys", ("category", "with", "n", "without", "n without"), cells, note)
+
+
 def reply_table(sides: Mapping[str, Summary]) -> Table:
     """Share of replies parsed as asked, per role; `sides` names the summaries (`""` for a single one)."""
     roles = list(dict.fromkeys(role for summary in sides.values() for role in summary.parse))
@@ -148,12 +206,20 @@ def settings_table(header: EvalHeader, summary: Summary) -> Table:
     rows = [
         ("dataset", f"{header.dataset}, {plural(summary.conversations, 'conversation')}"),
         ("model that keeps the memory", header.model),
+        ("memory", header.memory),
         ("model that answers", header.answerer),
         ("score", header.signature),
         ("categories", ", ".join(header.categories)),
         ("shown to the answerer", f"at most {plural(header.shown_per_speaker, 'entry', 'entries')} per speaker"),
         ("temperature, seed", f"{header.temperature:g}, {header.seed}"),
+        *((("token budget of entries shown", f"{header.budget:,}"),) if header.budget else ()),
         ("model calls", f"{header.calls:,}, {header.failures:,} failed"),
+        *(
+            (("tokens of prompts, of replies", f"{header.prompt_tokens:,}, {header.reply_tokens:,}"),)
+            if header.prompt_tokens
+            else ()
+        ),
+        *((("cost at the prices given", f"{header.cost:,.4f}"),) if header.cost is not None else ()),
         *((f"prompt of the {role}", digest[:12]) for role, digest in header.prompt_hashes.items()),
     ]
     return Table("What was evaluated", ("", ""), tuple(rows), prose=True)
@@ -216,7 +282,11 @@ def headline(summary: Summary, header: EvalHeader, first_failures: Sequence[str]
     asked = f"{plural(summary.asked, 'question')}, {plural(summary.conversations, 'conversation')}"
     if overall.n:
         few = " (no interval from one conversation)" if math.isnan(overall.low) else ""
-        lines = [f"{header.signature} {number(overall.mean)} {spread(overall)}{few}  ({asked})"]
+        mix = ", ".join(f"{name} {100 * mean.n / overall.n:.0f} %" for name, mean in summary.categories.items())
+        lines = [
+            f"{header.signature} {number(overall.mean)} {spread(overall)}{few}  ({asked})",
+            f"n {overall.n}: {mix}; at most {plural(header.shown_per_speaker, 'entry', 'entries')} per speaker shown.",
+        ]
     elif summary.failed and summary.failed == summary.conversations:
         tried = plural(summary.conversations, "conversation")
         lines = [f"NO SCORE: everything failed. Not one memory could be built ({tried}), so nothing was asked."]

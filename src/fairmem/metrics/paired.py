@@ -82,6 +82,18 @@ def paired_difference(
     return PairedResult(interval.mean, interval.low, interval.high, interval.n, count, p, unscored, exact)
 
 
+def mcnemar(gained: int, lost: int) -> float:
+    """Two-sided p value of McNemar's exact test: are `gained` and `lost` questions two sides of one fair coin?
+
+    `gained` became right, `lost` became wrong; questions right or wrong in both say nothing. The test takes
+    questions for independent, which those of one conversation are not: read it beside `PairedResult.p`. 1.0 if
+    nothing changed. Source: McNemar, Psychometrika 12 (1947), in the exact binomial form.
+    """
+    total, fewer = gained + lost, min(gained, lost)
+    tail = sum(math.comb(total, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**total)
+
+
 def _sign_flip_p(sums: np.ndarray, seed: int, resamples: int) -> tuple[float, bool]:
     """(two-sided p, whether it is exact) for cluster sums [C] of differences."""
     count = sums.size

@@ -14,9 +14,9 @@ class Signature:
 
     Attributes:
         metric: Name of the score: "F1", "EM", "BLEU-1".
-        variant: Which definition of it; for F1 a key of `fairmem.metrics.F1_VARIANTS`.
+        variant: Which definition of it; for F1 a key of `fairmem.metrics.ANSWER_SCORES`.
         normalisation: What is done to text first.
-        stem: Whether words are stemmed (LoCoMo's official F1 does, fairmem's scores do not).
+        stem: Whether words are stemmed (LoCoMo's official F1 does, all others do not).
         version: Raised whenever the same inputs could give another number.
     """
 
@@ -34,11 +34,14 @@ class Signature:
 SIGNATURES: dict[str, Signature] = {
     "f1": Signature("F1", "bag"),
     "f1_memory_r2": Signature("F1", "memory_r2_set"),
+    "f1_locomo": Signature("F1", "locomo", "squad-norm+and", stem=True),
+    "f1_mem0": Signature("F1", "mem0_set", "lower"),
     "em": Signature("EM", "exact"),
     "bleu1": Signature("BLEU-1", "brevity"),
     "bleu1_no_brevity": Signature("BLEU-1", "no-brevity"),
+    "date": Signature("date", "all-named", "dates"),
 }
-"""Signatures of the scores in `fairmem.metrics.text`, by the short name reports use."""
+"""Signatures of the scores of `fairmem.metrics`, by the short name reports use."""
 
 
 def f1_signature(variant: str) -> Signature:

@@ -58,3 +58,20 @@ def test_every_dataset_is_listed_with_its_licence(capsys: pytest.CaptureFixture[
     assert main(["data", "list"]) == 0
     listed = capsys.readouterr().out
     assert all(spec.name in listed and spec.licence in listed for spec in DATASETS.values())
+
+
+def test_the_list_says_which_copies_are_present(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "locomo10.json").write_text("[]")
+    assert main(["data", "list", "--in", str(tmp_path)]) == 0
+    listed = capsys.readouterr().out
+    assert f"present: {tmp_path / 'locomo10.json'}" in listed
+    assert f"present: no (chat.json below {tmp_path})" in listed
+
+
+def test_a_file_is_identified_and_a_bad_one_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "v.json"
+    assert main(["data", "generate", str(file), "--conversations", "1", "--sessions", "2"]) == 0
+    assert main(["data", "check", str(file)]) == 0
+    assert f"{file}: locomo, licence: CC BY-NC 4.0" in capsys.readouterr().out
+    assert main(["data", "check", str(file), "--as", "longmemeval"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -285,6 +285,15 @@ def test_what_would_not_load_back_equal_is_not_written(tmp_path: Path, conversat
     assert not (tmp_path / "out.json").exists()
 
 
+def test_what_other_datasets_say_of_a_question_survives_the_round_trip(tmp_path: Path, tiny: Conversation) -> None:
+    first = replace(
+        tiny.questions[0], kind="roles", options=("Lodz", "Riga"), alternatives=("in Lodz",), rubric=("Lodz",)
+    )
+    talk = replace(tiny, questions=(first, *tiny.questions[1:]))
+    locomo.dump([talk], tmp_path / "x.json")
+    assert locomo.load(tmp_path / "x.json") == [talk]
+
+
 def test_two_conversations_of_one_id_are_not_written(tmp_path: Path, tiny: Conversation) -> None:
     with pytest.raises(DataError, match="two conversations are called 'conv-1'"):
         locomo.dump([tiny, tiny], tmp_path / "out.json")

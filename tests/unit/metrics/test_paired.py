@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fairmem.metrics import PairedResult, paired_difference
+from fairmem.metrics import PairedResult, mcnemar, paired_difference
 from fairmem.seeds import numpy_rng
 
 
@@ -97,3 +97,18 @@ def test_lengths_must_agree() -> None:
 def test_a_result_prints_its_sign_interval_and_p() -> None:
     result = PairedResult(0.031, -0.004, 0.066, n=1085, clusters=7, p=0.0781, unscored=2)
     assert str(result) == "+0.031 [-0.004, +0.066], p=0.078 (n=1085 pairs, 7 conversations, 2 unscored)"
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "expected"),
+    [
+        (0, 0, 1.0),
+        (3, 3, 1.0),
+        (5, 0, 2 / 32),  # 2 * C(5,0) / 2^5
+        (0, 5, 2 / 32),
+        (6, 1, 16 / 128),  # 2 * (C(7,0) + C(7,1)) / 2^7
+        (1, 0, 1.0),
+    ],
+)
+def test_mcnemar_is_the_exact_two_sided_binomial(gained: int, lost: int, expected: float) -> None:
+    assert mcnemar(gained, lost) == pytest.approx(expected, abs=1e-15)

@@ -1,0 +1,254 @@
+"""What `fairmem eval` does: open models and data, run the pipeline for each memory asked for, write the reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
+from fairmem.data import load
+from fairmem.data.village import generate
+from fairmem.episodes import build_runner
+from fairmem.errors import ConfigError
+from fairmem.eval.backend import MemoryBackend
+from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
+from fairmem.eval.calls import RecordedCalls
+from fairmem.eval.memories_page import format_memories, write_memories
+from fairmem.eval.pipeline import Asking, run_pipeline
+from fairmem.eval.report import format_result, write_eval_report
+from fairmem.eval.rescore import read_bad_keys
+from fairmem.eval.result import EvalResult
+from fairmem.eval.runner import make_header
+from fairmem.memory import Bm25Retriever, build_embedder, build_retriever
+from fairmem.metrics import ANSWER_SCORES
+from fairmem.policy import Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
+from fairmem.trace import Role
+from fairmem.types import CATEGORIES, Category, Conversation
+
+CALLS = "calls.jsonl"
+# Results on LoCoMo are given without its adversarial questions; elsewhere abstention is part of the benchmark.
+_WITHOUT_ADVERSARIAL = ("locomo", "village")
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRequest:
+    """One `fairmem eval`.
+
+    Attributes:
+        dataset: Key of `fairmem.data.DATASETS`; `path` is the user's copy.
+        model: What keeps the memory; `answerer` answers (each with its address).
+        memories: Keys of `BACKENDS`.
+        conversations: Only these; `sessions` and `limit` take the first, `questions` so many per conversation.
+        categories: Those that count; empty: all, on LoCoMo and village all but adversarial.
+        score: Key of `ANSWER_SCORES`; empty: `bag`, for multiple choice `em`.
+        top_k: Entries shown per speaker; None: as the model was trained.
+        budget: Most tokens of entries shown; 0: no limit.
+        prices: Per million prompt and reply tokens, in one currency.
+        out: Folder of the evaluation; None keeps nothing.
+        exclude: File of known-bad keys.
+    """
+
+    dataset: str
+    path: Path | None = None
+    model: str = "bundled"
+    base_url: str = ""
+    answerer: str = ""
+    answerer_base_url: str = ""
+    api_key_env: str = "OPENAI_API_KEY"
+    memories: tuple[str, ...] = ("ours",)
+    conversations: tuple[str, ...] = ()
+    sessions: int | None = None
+    limit: int | None = None
+    questions: int | None = None
+    categories: tuple[str, ...] = ()
+    score: str = ""
+    top_k: int | None = None
+    budget: int = 0
+    concurrency: int = 16
+    prices: tuple[float, float] | None = None
+    seed: int = 0
+    out: Path | None = None
+    exclude: Path | None = None
+
+
+def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None = None) -> str:
+    """Run the evaluation, write its files to `asked.out`, and return the report as text.
+
+    With several memories each has a folder of its own below `out`, beside a table of all.
+
+    Raises:
+        ConfigError, DataError, EndpointError, ModelError: something in the request is wrong, before work starts; or
+            `out` holds an evaluation with other settings.
+    """
+    _check(asked)
+    categories = _categories(asked.categories, asked.dataset)
+    bad = read_bad_keys(asked.exclude) if asked.exclude is not None else None
+    talks = _conversations(asked)
+    answerer, address = asked.answerer or asked.model, asked.answerer_base_url or asked.base_url
+    same = (answerer, address) == (asked.model, asked.base_url)
+    if is_pair(answerer):
+        raise ConfigError(f"'{answerer}' holds a model per role and none that answers; add --answerer, as in bundled")
+    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env)
+    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env)
+    try:
+        results, skipped = _evaluate(asked, categories, talks, keepers, teller, answerer, progress)
+    finally:
+        for policy in (*keepers.values(), teller):  # closing twice is safe
+            policy.close()
+    several = len(asked.memories) > 1
+    for name, result in results.items():
+        if asked.out is not None:
+            folder = asked.out / name if several else asked.out
+            result.save(folder / "eval.jsonl")
+            write_eval_report(result, folder, bad)
+    if not several:
+        return format_result(results[asked.memories[0]], bad)
+    if asked.out is not None:
+        write_memories(results, skipped, asked.out)
+    return format_memories(results, skipped)
+
+
+def _evaluate(
+    asked: EvalRequest,
+    categories: tuple[Category, ...],
+    talks: Sequence[Conversation],
+    keepers: Mapping[Role, Policy],
+    teller: Policy,
+    answerer: str,
+    progress: Callable[[str], None] | None,
+) -> tuple[dict[str, EvalResult], dict[str, str]]:
+    """(memory -> result, memory -> why it was skipped)."""
+    agents = _agents(keepers["manager"], of_role(asked.model, "manager"))
+    if asked.top_k is not None:
+        agents = agents.model_copy(update={"shown_per_speaker": asked.top_k})
+    base = Recipe(name="eval", seed=asked.seed, agents=agents, answerer=AnswererConfig(path=answerer))
+    recipe = base.model_copy(update={"eval": base.eval.model_copy(update={"categories": categories})})
+    file = asked.out / CALLS if asked.out is not None else None
+    recorded: dict[int, RecordedCalls] = {}
+
+    def record(policy: Policy, spec: str) -> RecordedCalls:
+        if id(policy) not in recorded:
+            recorded[id(policy)] = RecordedCalls(policy, file, concurrency=asked.concurrency, identity=_stamp(spec))
+        return recorded[id(policy)]
+
+    policies: dict[Role, Policy] = {role: record(p, of_role(asked.model, role)) for role, p in keepers.items()}
+    keeping, telling = record(keepers["manager"], ""), record(teller, answerer)
+    policies["answerer"] = telling
+    runner = build_runner(recipe, policies)
+    ours = runner.agents.answerer
+    dense = build_retriever("dense", build_embedder(agents.embedder))
+    setup = BackendSetup(
+        runner,
+        keeping,
+        replace(ours, retriever=Bm25Retriever(), min_score=0.0),
+        replace(ours, retriever=dense),
+        agents.shown_per_speaker,
+        recipe.eval.temperature,
+        asked.seed,
+    )
+    choice = bool(talks) and all(question.options for talk in talks for question in talk.questions)
+    score = ANSWER_SCORES[asked.score or ("em" if choice else "bag")]
+    name = asked.dataset if asked.path is None else f"{asked.dataset} {asked.path.name}"
+    keeper_name = " + ".join(dict.fromkeys(keeper.name for keeper in keepers.values()))
+    header = make_header(recipe, runner, name, keeper_name, telling.name)
+    header = header.model_copy(update={"signature": str(score.signature), "budget": asked.budget})
+    asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0)
+    results: dict[str, EvalResult] = {}
+    skipped: dict[str, str] = {}
+    for memory in asked.memories:
+        backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
+        if backend is not None:
+            folder = asked.out
+            if folder is not None and len(asked.memories) > 1:
+                folder = folder / memory
+            part = header.model_copy(update={"memory": memory})
+            results[memory] = _priced(run_pipeline(backend, talks, part, asking, folder, progress), asked.prices)
+    return results, skipped
+
+
+def _backend(name: str, setup: BackendSetup, several: bool, skipped: dict[str, str]) -> MemoryBackend | None:
+    """The backend; among several, one that cannot work with these models is skipped with the reason."""
+    try:
+        return build_backend(name, setup)
+    except ConfigError as error:
+        if not several:
+            raise
+        skipped[name] = str(error)
+        return None
+
+
+def _priced(result: EvalResult, prices: tuple[float, float] | None) -> EvalResult:
+    if prices is None:
+        return result
+    header = result.header
+    cost = (header.prompt_tokens * prices[0] + header.reply_tokens * prices[1]) / 1e6
+    return result.model_copy(update={"header": header.model_copy(update={"cost": round(cost, 6)})})
+
+
+def _stamp(spec: str) -> str:
+    """What tells the weights in a model's folder from others there before; "" for what is not in a folder here."""
+    folder = folder_of(spec)
+    if folder is None or not folder.is_dir():
+        return ""
+    files = sorted(path for pattern in ("*.safetensors", "*.json") for path in folder.glob(pattern))
+    seen = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
+
+
+def _agents(keeper: Policy, model: str) -> AgentsConfig:
+    """The settings the model was trained under, where its folder says so.
+
+    Other compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write.
+    """
+    folder = folder_of(model)
+    if folder is not None and (trained := read_about(folder).get("agents")) is not None:
+        return parse_recipe({"agents": trained}, where=f"{folder}: fairmem.json").agents
+    if keeper.family == "compact":
+        return AgentsConfig()
+    return AgentsConfig(
+        chunks_per_session=6,
+        shown_per_speaker=30,
+        extractor_max_tokens=1024,
+        manager_max_tokens=1024,
+        answerer_max_tokens=512,
+    )
+
+
+def _check(asked: EvalRequest) -> None:
+    for name, value in (("--sessions", asked.sessions), ("--limit", asked.limit), ("--top-k", asked.top_k)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}, expected at least 1")
+    if asked.budget < 0 or asked.concurrency < 1:
+        raise ConfigError(f"--budget is {asked.budget}, --concurrency {asked.concurrency}; expected at least 0 and 1")
+    if asked.score and asked.score not in ANSWER_SCORES:
+        raise ConfigError(f"score '{asked.score}' is unknown; expected one of {', '.join(ANSWER_SCORES)}")
+    unknown = [name for name in asked.memories if name not in BACKENDS]
+    if unknown or not asked.memories:
+        raise ConfigError(f"memory '{(*unknown, '')[0]}' is unknown; expected some of {', '.join(BACKENDS)}")
+
+
+def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
+    unknown = [name for name in names if name not in CATEGORIES]
+    if unknown:
+        raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
+    if names:
+        return cast("tuple[Category, ...]", tuple(names))
+    return tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
+
+
+def _conversations(asked: EvalRequest) -> list[Conversation]:
+    if asked.dataset == "village":
+        return generate(asked.seed, "test", asked.limit or 32, asked.sessions or 8)
+    found = load(asked.dataset, asked.path)
+    if asked.conversations:
+        known = {c.id for c in found}
+        unknown = [name for name in asked.conversations if name not in known]
+        if unknown:
+            held = ", ".join(sorted(known)[:20])
+            raise ConfigError(f"--conversations names '{unknown[0]}', not in {asked.path}; it holds {held}")
+        found = [c for c in found if c.id in set(asked.conversations)]
+    found = found[: asked.limit] if asked.limit else found
+    return [c.truncated(asked.sessions) for c in found] if asked.sessions else found

@@ -1,0 +1,150 @@
+"""Under which settings `fairmem eval` plays a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairmem.config import AgentsConfig
+from fairmem.errors import ConfigError
+from fairmem.eval.evaluation import EvalRequest, _agents, _categories, evaluate_dataset
+from fairmem.eval.result import EvalResult
+from fairmem.policy import ScriptedPolicy
+from tests.unit.data.test_longmemeval import item
+
+TRAINED = AgentsConfig(chunks_per_session=3, shown_per_speaker=5, retriever="bm25")
+
+
+def told(folder: Path, **about: object) -> str:
+    """The spec of a model folder whose `fairmem.json` says `about`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "fairmem.json").write_text(json.dumps({"prompts": "compact", **about}))
+    return str(folder)
+
+
+def test_a_trained_model_is_played_as_it_was_trained(tmp_path: Path) -> None:
+    spec = told(tmp_path, agents=TRAINED.model_dump(mode="json"))
+    for way in (spec, f"hf:{spec}"):
+        assert _agents(ScriptedPolicy(), way) == TRAINED
+
+
+def test_other_models_get_the_setting_of_their_family(tmp_path: Path) -> None:
+    compact, instruct = ScriptedPolicy(), ScriptedPolicy(family="instruct")
+    for spec in (told(tmp_path), str(tmp_path / "nothing"), "openai:gpt", "scripted"):
+        assert _agents(compact, spec) == AgentsConfig()
+        large = _agents(instruct, spec)
+        assert (large.chunks_per_session, large.shown_per_speaker, large.manager_max_tokens) == (6, 30, 1024)
+
+
+@pytest.mark.parametrize("agents", [{"chunks": 3}, {"shown_per_speaker": 0}, [3]])
+def test_settings_that_are_not_known_are_refused_in_one_line(tmp_path: Path, agents: object) -> None:
+    with pytest.raises(ConfigError, match=r"fairmem\.json: .*agents") as caught:
+        _agents(ScriptedPolicy(), told(tmp_path, agents=agents))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_evaluation_is_reported_and_kept(tmp_path: Path) -> None:
+    report = evaluate_dataset(
+        EvalRequest(
+            dataset="village",
+            model="scripted",
+            sessions=2,
+            limit=2,
+            questions=3,
+            categories=("single_hop",),
+            seed=1,
+            out=tmp_path / "out",
+        )
+    )
+    assert "F1" in report
+    header = json.loads((tmp_path / "out" / "eval.jsonl").read_text().splitlines()[0])
+    assert header["shown_per_speaker"] == AgentsConfig().shown_per_speaker
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_several_memories_make_one_table_and_one_that_cannot_work_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = EvalRequest(
+        dataset="village", model="scripted", memories=("none", "summary", "ours"), sessions=2, limit=2, out=out
+    )
+    report = evaluate_dataset(asked)
+    assert "memory 'summary' needs a model that follows instructions; scripted reads compact prompts" in report
+    table = json.loads((out / "memories.json").read_text())
+    assert list(table["memories"]) == ["none", "ours"] and list(table["skipped"]) == ["summary"]
+    assert table["memories"]["none"]["against_ours"]["n"] == table["memories"]["ours"]["score"]["n"]
+    assert (out / "none" / "report.html").is_file() and (out / "memories.html").is_file()
+    assert "Memory growth" in (out / "ours" / "report.html").read_text()
+    assert evaluate_dataset(asked) == report
+
+
+def test_one_memory_that_cannot_work_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="needs a model that follows instructions"):
+        evaluate_dataset(EvalRequest(dataset="village", model="scripted", memories=("summary",), sessions=1, limit=1))
+
+
+def test_multiple_choice_is_scored_by_the_option_picked(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    choices = {"A": "Lodz", "B": "Riga"}
+    asked = {"question": "Where?", "choices": choices, "ground_truth": "A", "target_step_id": [0]}
+    path.write_text(json.dumps([{"tid": 0, "message_list": ["I moved to Lodz."], "QA": asked}]))
+    report = evaluate_dataset(EvalRequest(dataset="membench", path=path, model="scripted", memories=("oracle",)))
+    assert "EM[exact|squad-norm|no-stem|v1]" in report
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"limit": 0}, "--limit is 0"),
+        ({"top_k": 0}, "--top-k is 0"),
+        ({"budget": -1}, "--budget is -1"),
+        ({"score": "f2"}, "score 'f2' is unknown"),
+        ({"memories": ("mem9",)}, "memory 'mem9' is unknown; expected some of none, full, last"),
+        ({"categories": ("riddle",)}, "category 'riddle' is unknown"),
+    ],
+)
+def test_a_wrong_option_gets_one_line_before_any_work(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        evaluate_dataset(EvalRequest(dataset="village", model="scripted", **change))
+    assert "\n" not in str(caught.value)
+
+
+def test_top_k_is_what_the_answerer_is_shown_and_prices_make_a_cost(tmp_path: Path) -> None:
+    evaluate_dataset(
+        EvalRequest(
+            dataset="village", model="scripted", sessions=2, limit=1, top_k=1, prices=(1.0, 0.0), out=tmp_path / "o"
+        )
+    )
+    result = EvalResult.load(tmp_path / "o" / "eval.jsonl")
+    assert result.header.shown_per_speaker == 1
+    assert max(answer.shown for answer in result.answers) <= 2  # two speakers
+    assert result.header.cost == pytest.approx(result.header.prompt_tokens / 1e6)
+
+
+def test_abstention_counts_except_on_locomo() -> None:
+    assert "adversarial" in _categories((), "longmemeval")
+    assert "adversarial" not in _categories((), "locomo")
+    assert _categories(("adversarial",), "locomo") == ("adversarial",)
+
+
+LOCOMO = Path(__file__).parents[3] / ".." / "shared" / "data" / "locomo" / "locomo_dev3.json"
+
+
+@pytest.mark.skipif(not LOCOMO.is_file(), reason=f"no LoCoMo file at {LOCOMO}")
+def test_on_conv_44_the_questions_of_memory_r2s_validation_are_asked(tmp_path: Path) -> None:
+    evaluate_dataset(
+        EvalRequest("locomo", LOCOMO, "scripted", memories=("oracle",), conversations=("conv-44",), out=tmp_path)
+    )
+    result = EvalResult.load(tmp_path / "eval.jsonl")
+    assert len(result.answers) == 123
+    assert [(m.sessions, m.entries, m.growth[-1]) for m in result.memories] == [(28, 675, 675)]
+    # All evidence of conv-44 names turns, so what is shown of it is all of it.
+    assert sum(m.lost + m.unshown for m in result.memories) == 0
+
+
+def test_types_of_question_of_the_dataset_have_a_table_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([item(), item(question_id="x_abs")]))
+    report = evaluate_dataset(EvalRequest("longmemeval", path, "scripted", memories=("oracle",)))
+    assert "Score by the dataset's own type of question" in report
+    assert "knowledge-update" in report and "abstention" in report
