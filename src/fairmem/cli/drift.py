@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fairmem.cli import drift_audit
+
 
 def register(commands: Any) -> None:
     """Add the command to `commands`."""
@@ -25,6 +27,7 @@ def register(commands: Any) -> None:
         "path", metavar="PATH", nargs="?", type=Path, help="file or folder (default: the scenarios that ship)"
     )
     validate.set_defaults(run=_validate, interrupted=lambda _: "nothing was written")
+    drift_audit.register(actions)
 
 
 def _validate(args: argparse.Namespace) -> int:

@@ -133,8 +133,21 @@ def deflection_range(scenario: Scenario) -> tuple[float, float]:
     return sum(w * low for w, low, _ in ends) / total, sum(w * high for w, _, high in ends) / total
 
 
+def scored_values(scenario: Scenario, target: Target) -> tuple[Any, ...]:
+    """`candidates`, with one value for each number that a relevant memory asks for, so that using it can be seen."""
+    schema = parameter(scenario.tool.input_schema, target.pointer) or {}
+    found = candidates(target, schema)
+    if not isinstance(target, NumericTarget):
+        return found
+    wanted = [m.expects[target.pointer] for m in scenario.memories.relevant if target.pointer in m.expects]
+    ends = [[end for end in (e.min, e.max) if end is not None] for e in wanted]
+    middles = [sum(both) / len(both) for both in ends if both]
+    whole = schema.get("type") == "integer"
+    return tuple(sorted({*found, *(round(middle) if whole else middle for middle in middles)}))
+
+
 def candidates(target: Target, schema: Schema) -> tuple[Any, ...]:
-    """The values that are scored when a model's distribution over `target` is read exactly.
+    """The values of `target` at which a model's distribution is read.
 
     All values of booleans and enumerations. Of numbers the edges and the middle of the reference, the anchor, two
     points in between, and one point as far beyond the careful edge as the bounds allow, half way to the anchor's

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError, ModelError
-from fairmem.policy.base import Family, PolicyStats, Reply, Sample, SampleRequest
+from fairmem.policy.base import Family, PolicyStats, Prompt, Reply, Sample, SampleRequest
 from fairmem.policy.decode import decode, padded
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
@@ -193,6 +193,10 @@ class HFPolicy:
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text` alone, without special tokens around it."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def token_ids(self, prompt: Prompt, reply: str = "") -> tuple[int, ...]:
+        """Token ids of the rendered `prompt` with the beginning of a `reply` after it, as one text."""
+        return self._renderer.ids(self._renderer.text(prompt) + reply)
 
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""

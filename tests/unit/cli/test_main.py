@@ -79,6 +79,9 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem data generate",
         "fairmem pretrain",
         "fairmem drift validate",
+        "fairmem drift run",
+        "fairmem drift report",
+        "fairmem drift judge",
     ]
     for parser in parsers:
         assert parser.description
