@@ -38,8 +38,8 @@ class Scorer(Protocol):
         """Token ids of the prompt with the beginning of a reply."""
         ...
 
-    def score(self, prompt_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-        """Log-probabilities of the tokens of `ids[i]` after `prompt_ids[i]`."""
+    def score_after(self, prefix: Sequence[int], rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Log-probabilities of the tokens of each row after one prefix."""
         ...
 
     def close(self) -> None:
@@ -78,29 +78,38 @@ class ScoredModel:
         return self._last[2]
 
     def _scored(self, ask: Ask, prompt: Prompt) -> Answer:
+        targets = ask.scenario.targets
+        values = [scored_values(ask.scenario, target) for target in targets]
+        rows = [
+            self._policy.token_ids(prompt, _call_text(ask, target.pointer, value))
+            for target, candidates in zip(targets, values, strict=True)
+            for value in candidates
+        ]
+        longest = max(len(row) for row in rows)
+        if self._policy.context is not None and longest > self._policy.context:
+            message = f"the prompt has {longest} tokens and the model's context is {self._policy.context}"
+            return Answer(Outcome.CALL_FAILED, message=f"prompt_too_long: {message}", prompt_tokens=longest)
+        # Tokens may span the border between prefix and value, so texts part where their tokens do. What the candidates
+        # of one target share beyond that adds the same to all of them, and falls out when they are normalised.
+        shared = _shared(rows)
+        scored = self._policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
+        logs = [math.fsum(one) for one in scored]
+        if not all(math.isfinite(log) for log in logs):
+            message = "bad_response: the model gives log-probabilities that are not numbers"
+            return Answer(Outcome.CALL_FAILED, message=message)
         found: dict[str, list[tuple[Any, float]]] = {}
-        tokens = 0
-        for target in ask.scenario.targets:
-            values = scored_values(ask.scenario, target)
-            texts = [_call_text(ask, target.pointer, value) for value in values]
-            rows = [self._policy.token_ids(prompt, text) for text in texts]
-            longest = max(len(row) for row in rows)
-            if self._policy.context is not None and longest > self._policy.context:
-                message = f"the prompt has {longest} tokens and the model's context is {self._policy.context}"
-                return Answer(Outcome.CALL_FAILED, message=f"prompt_too_long: {message}", prompt_tokens=longest)
-            # Tokens may span the border between prefix and value, so the texts part where their tokens do.
-            shared = _shared(rows)
-            scored = self._policy.score([row[:shared] for row in rows], [row[shared:] for row in rows])
-            logs = [math.fsum(one) for one in scored]
-            if not all(math.isfinite(log) for log in logs):
-                message = "bad_response: the model gives log-probabilities that are not numbers"
-                return Answer(Outcome.CALL_FAILED, message=message)
-            top = max(logs)
-            weights = [math.exp(log - top) for log in logs]
-            total = math.fsum(weights)
-            found[target.pointer] = [(v, w / total) for v, w in zip(values, weights, strict=True)]
-            tokens += sum(len(row) for row in rows)
-        return Answer(Outcome.OK, ask.scenario.expected_tool, distribution=found, prompt_tokens=tokens)
+        start = 0
+        for target, candidates in zip(targets, values, strict=True):
+            found[target.pointer] = _normalised(candidates, logs[start : start + len(candidates)])
+            start += len(candidates)
+        return Answer(Outcome.OK, ask.scenario.expected_tool, distribution=found, prompt_tokens=longest)
+
+
+def _normalised(values: Sequence[Any], logs: Sequence[float]) -> list[tuple[Any, float]]:
+    top = max(logs)
+    weights = [math.exp(log - top) for log in logs]
+    total = math.fsum(weights)
+    return [(value, weight / total) for value, weight in zip(values, weights, strict=True)]
 
 
 def _call_text(ask: Ask, pointer: str, value: Any) -> str:

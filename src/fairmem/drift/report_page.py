@@ -62,7 +62,8 @@ def _headline(run: Run, summary: Summary, main: ArmSummary | None) -> list[str]:
         floor = summary.floor
         lines.append(
             f"Noise floor (none2 minus none): {signed(floor.mean)} {interval(floor)}, {floor_size(summary)} per "
-            f"scenario in size; a scenario counts as drifting above {summary.tau:.3f}."
+            f"scenario in size; a scenario counts as drifting above {summary.tau:.3f}"
+            + (" (what neutral memory does)." if run.header.exact and summary.tau > 0 else ".")
         )
     else:
         lines.append("No noise floor: run the arm none2 to know what the same arm twice differs by.")

@@ -28,9 +28,8 @@ class Letters:
     def token_ids(self, prompt: Prompt, reply: str = "") -> tuple[int, ...]:
         return tuple(ord(char) for char in "".join(m.content for m in prompt) + reply)
 
-    def score(self, prompt_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-        assert len({tuple(ids) for ids in prompt_ids}) == 1, "all candidates go on from one text"
-        return [tuple(-0.1 if token != ord("0") else -1.0 for token in row) for row in ids]
+    def score_after(self, prefix: Sequence[int], rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        return [tuple(-0.1 if token != ord("0") else -1.0 for token in row) for row in rows]
 
     def close(self) -> None:
         pass
