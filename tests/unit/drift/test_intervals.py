@@ -68,6 +68,8 @@ def test_a_skewed_sample_moves_bca_towards_its_tail() -> None:
     bca = mean_interval(values, method="bca", resamples=4000)
     plain = mean_interval(values, method="percentile", resamples=4000)
     assert bca.low >= plain.low and bca.high > plain.high
+    studentised = mean_interval(values, method="studentised", resamples=4000)
+    assert studentised.high - studentised.mean > studentised.mean - studentised.low
 
 
 def test_two_levels_are_never_narrower() -> None:
