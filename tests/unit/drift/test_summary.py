@@ -19,7 +19,7 @@ class Planned:
 
     name = "planned"
     exact = False
-    settings: Mapping[str, Any] = {}  # noqa: RUF012 - read only
+    settings: Mapping[str, Any] = {}
 
     def __init__(self, plan: Mapping[tuple[str, str], dict[str, Any] | None]) -> None:
         self._plan = plan
