@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError, ModelError
-from fairmem.policy.base import Family, PolicyStats, Reply, Sample, SampleRequest
+from fairmem.policy.base import Family, PolicyStats, Prompt, Reply, Sample, SampleRequest
 from fairmem.policy.decode import decode, padded
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
@@ -190,6 +190,35 @@ class HFPolicy:
                 scores.update(zip(rows, found, strict=True))
         return [scores[i] for i in range(len(spans))]
 
+    def score_after(self, prefix: Sequence[int], rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """`score` of many rows after one prefix, which is read once; the same numbers to rounding.
+
+        Raises:
+            ModelError: the prefix is empty, or a sequence exceeds the context.
+        """
+        longest = len(prefix) + max((len(row) for row in rows), default=0)
+        if not prefix or (self.context is not None and longest > self.context):
+            raise ModelError(f"{self.name}: cannot score rows of {longest} tokens, its context is {self.context}")
+        found: list[tuple[float, ...]] = []
+        with self._sampling():
+            read = torch.tensor([list(prefix)], device=self.model.device)
+            for start in range(0, len(rows), self._batch):
+                batch = [list(row) for row in rows[start : start + self._batch]]
+                first = self.model(input_ids=read, use_cache=True, logits_to_keep=1)
+                cache = first.past_key_values
+                if not hasattr(cache, "batch_repeat_interleave"):
+                    return self.score([prefix] * len(rows), rows)
+                cache.batch_repeat_interleave(len(batch))
+                right, mask = padded(batch, self.eos[0], left=False, device=self.model.device)
+                seen = torch.ones((len(batch), len(prefix)), dtype=mask.dtype, device=mask.device)
+                logits = self.model(
+                    input_ids=right, attention_mask=torch.cat([seen, mask], dim=1), past_key_values=cache
+                ).logits
+                logits = torch.cat([first.logits.expand(len(batch), -1, -1), logits[:, :-1]], dim=1)
+                logp = torch.log_softmax(logits.float(), dim=-1).gather(-1, right.unsqueeze(-1)).squeeze(-1)
+                found += [tuple(row[: len(reply)]) for row, reply in zip(logp.tolist(), batch, strict=True)]
+        return found
+
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text` alone, without special tokens around it."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -197,6 +226,10 @@ class HFPolicy:
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a prompt that has been rendered, `Sample.prompt_text` for example."""
         return self._renderer.ids(text)
+
+    def token_ids(self, prompt: Prompt, reply: str = "") -> tuple[int, ...]:
+        """Token ids of the rendered `prompt` with the beginning of a `reply` after it, as one text."""
+        return self._renderer.ids(self._renderer.text(prompt) + reply)
 
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""

@@ -3,7 +3,7 @@
 Replies that cannot be used come back as a `CallFailure` with the reason, after retries where waiting helps
 (timeouts, dropped connections, 429 and 5xx). The seed is sent, but most endpoints promise nothing for it.
 
-Simplified: no streaming, no tools; one HTTP request per sample.
+Simplified: no streaming; `sample` sends no tools. What needs other fields, such as tools, uses `exchange`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from fairmem.errors import ConfigError, EndpointError, ModelError
-from fairmem.policy.base import Family, Message, PolicyStats, Reply, Sample, SampleRequest
+from fairmem.policy.base import Family, Message, PolicyStats, Reply, SampleRequest
 from fairmem.policy.completion import read_completion, read_refusal
 from fairmem.policy.render import approximate_tokens
 from fairmem.seeds import python_rng
@@ -48,6 +48,23 @@ class Retries:
             return min(float(retry_after), self.longest_wait)
         spread = 1.0 + 0.5 * python_rng(seed, "retry", attempt).random()
         return min(self.first_wait * 2 ** (attempt - 1) * spread, self.longest_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, after its retries.
+
+    Attributes:
+        text: Body of the answer; empty if there was none.
+        status: Of the last answer; None if there was none.
+        failure: Why the request failed; None for an answer of status 200, whatever is in it.
+        attempts: HTTP requests made.
+    """
+
+    text: str
+    status: int | None
+    failure: CallFailure | None
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,53 +190,64 @@ class OpenAIPolicy:
         """Close the connections."""
         self._client.close()
 
-    def _call(self, request: SampleRequest, attempts: int | None = None) -> _Attempted:
-        attempts = attempts or self._retries.attempts
-        body = self._body(request)
-        attempt = 1
-        outcome, again, retry_after = self._attempt(body, request)
-        while again and attempt < attempts:
-            time.sleep(self._retries.wait(attempt, request.seed, retry_after))
-            attempt += 1
-            outcome, again, retry_after = self._attempt(body, request)
-        if isinstance(outcome, CallFailure):
-            return _Attempted(outcome.model_copy(update={"attempts": attempt}), attempt, 0, 0)
-        sample, usage = outcome
-        return _Attempted(sample, attempt, *usage)
+    def exchange(self, fields: Mapping[str, object], seed: int, attempts: int | None = None) -> Exchange:
+        """Send `fields` besides the model's name to `chat/completions`; retry where waiting may help.
 
-    def _body(self, request: SampleRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.name,
+        `omit` and `extra` of the constructor hold here too. Safe to call from several threads.
+        """
+        body = {name: value for name, value in {"model": self.name, **fields}.items() if name not in self._omit}
+        body |= self._extra
+        most = attempts or self._retries.attempts
+        attempt = 1
+        found, again, retry_after = self._attempt(body)
+        while again and attempt < most:
+            time.sleep(self._retries.wait(attempt, seed, retry_after))
+            attempt += 1
+            found, again, retry_after = self._attempt(body)
+        if found.failure is not None:
+            return replace(found, attempts=attempt, failure=found.failure.model_copy(update={"attempts": attempt}))
+        return replace(found, attempts=attempt)
+
+    def _call(self, request: SampleRequest, attempts: int | None = None) -> _Attempted:
+        done = self.exchange(self._fields(request), request.seed, attempts)
+        read = done.failure or read_completion(done.text, request)
+        if isinstance(read, CallFailure):
+            return _Attempted(read.model_copy(update={"attempts": done.attempts}), done.attempts, 0, 0)
+        sample, usage = read
+        return _Attempted(sample, done.attempts, *usage)
+
+    def _fields(self, request: SampleRequest) -> dict[str, Any]:
+        fields: dict[str, Any] = {
             "messages": [{"role": m.role, "content": m.content} for m in request.prompt],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             # Servers differ in the width they accept; 31 bits fit all.
             "seed": request.seed % 2**31,
         }
-        if self._logprobs:
-            body["logprobs"] = True
-        return {field: value for field, value in body.items() if field not in self._omit} | self._extra
+        return fields | ({"logprobs": True} if self._logprobs else {})
 
-    def _attempt(
-        self, body: dict[str, Any], request: SampleRequest
-    ) -> tuple[CallFailure | tuple[Sample, tuple[int, int]], bool, str | None]:
+    def _attempt(self, body: dict[str, Any]) -> tuple[Exchange, bool, str | None]:
         """One HTTP exchange: its outcome, whether trying again may help, and the Retry-After header."""
         try:
             response = self._client.post(f"{self._base_url}/chat/completions", json=body)
         except httpx.TimeoutException as error:
             message = f"no answer within {self._client.timeout.read} s ({type(error).__name__})"
-            return CallFailure(kind=FailureKind.TIMEOUT, message=message), True, None
+            return _unanswered(FailureKind.TIMEOUT, message), True, None
         except httpx.DecodingError as error:
             message = f"the answer's content encoding is damaged: {error}"
-            return CallFailure(kind=FailureKind.BAD_RESPONSE, message=message), False, None
+            return _unanswered(FailureKind.BAD_RESPONSE, message), False, None
         except httpx.TransportError as error:
-            message = f"{type(error).__name__}: {error}"
-            return CallFailure(kind=FailureKind.UNREACHABLE, message=message), True, None
+            return _unanswered(FailureKind.UNREACHABLE, f"{type(error).__name__}: {error}"), True, None
         if response.status_code != 200:
             failure = read_refusal(response.status_code, response.text)
             again = failure.kind in (FailureKind.RATE_LIMITED, FailureKind.SERVER_ERROR, FailureKind.TIMEOUT)
-            return failure, again, response.headers.get("retry-after")
-        return read_completion(response.text, request), False, None
+            exchange = Exchange(response.text, response.status_code, failure, 1)
+            return exchange, again, response.headers.get("retry-after")
+        return Exchange(response.text, 200, None, 1), False, None
+
+
+def _unanswered(kind: FailureKind, message: str) -> Exchange:
+    return Exchange("", None, CallFailure(kind=kind, message=message), 1)
 
 
 def _address(base_url: str) -> httpx.URL:

@@ -115,6 +115,20 @@ def test_scores_do_not_depend_on_how_they_are_batched(model_folder: Path, policy
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_rows_after_a_prefix_score_as_they_do_with_it(model_folder: Path, policy: HFPolicy) -> None:
+    prefix, rows = [7, 8, 9, 10], [[12, 13], [14], [15, 16, 17, 18], [19, 20, 21]]
+    expected = policy.score([prefix] * 4, rows)
+    for found in (
+        policy.score_after(prefix, rows),
+        HFPolicy.from_folder(model_folder, device="cpu", batch=3).score_after(prefix, rows),
+    ):
+        assert [len(row) for row in found] == [2, 1, 4, 3]
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, abs=1e-4)
+    with pytest.raises(ModelError, match="cannot score rows of 257 tokens, its context is 256"):
+        policy.score_after([7] * 250, [[7] * 7, [8]])
+
+
 def test_log_probabilities_are_at_the_sampling_temperature(policy: HFPolicy) -> None:
     sample = sample_one(policy, ask("Ana lives", temperature=0.5))
     # log p at temperature 0.5 is 2 log p, normalised again.

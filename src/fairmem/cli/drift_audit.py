@@ -1,0 +1,146 @@
+"""`fairmem drift run`, `report` and `judge`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairmem.errors import ConfigError
+
+
+def register(actions: Any) -> None:
+    """Add the actions to those of `fairmem drift`."""
+    run: argparse.ArgumentParser = actions.add_parser(
+        "run",
+        help="run scenarios in all arms and report",
+        description="Ask a model every scenario in every arm, append each trial to a file, and report. A run that was "
+        "stopped goes on where it was: give the same command again.",
+        epilog="Example: fairmem drift run --model openai:gpt-oss-120b --base-url http://localhost:8000/v1 --out audit",
+    )
+    _model_options(run, "model that is audited: openai:NAME, hf:PATH, bundled, closed-form[:alpha=X,...], scripted")
+    run.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="folder of the run")
+    run.add_argument("--scenarios", metavar="PATH", type=Path, help="file or folder (default: those that ship)")
+    run.add_argument("--only", metavar="NAME,NAME", default="", help="only these biases, domains, strata or ids")
+    run.add_argument(
+        "--arms", metavar="NAME,NAME", default="", help="arms (default: all seven; biased-N is one dose of biased)"
+    )
+    run.add_argument("--doses", metavar="N,N", default="1,2,4,8", help="memories in the biased arms (default: 1,2,4,8)")
+    run.add_argument("--seeds", metavar="N,N", default="0,1,2,3,4", help="one trial per seed (default: 0,1,2,3,4)")
+    run.add_argument("--temperature", metavar="X", type=float, default=1.0, help="of sampling (default: 1)")
+    run.add_argument("--max-tokens", metavar="N", type=int, default=2048, help="of a reply (default: 2048)")
+    run.add_argument("--concurrency", metavar="N", type=int, default=8, help="requests in flight (default: 8)")
+    run.add_argument(
+        "--sampled", action="store_true", help="draw calls from a local model instead of scoring candidate values"
+    )
+    run.add_argument("--retry-failed", action="store_true", help="ask again where the endpoint gave no usable answer")
+    run.set_defaults(
+        run=_run, interrupted=lambda args: f"{args.out} keeps what was done; the same command goes on with it"
+    )
+
+    report: argparse.ArgumentParser = actions.add_parser(
+        "report",
+        help="print the report of a drift run, and write it anew",
+        description="Print the report of a drift run, finished or stopped, and write it as HTML, Markdown and JSON.",
+    )
+    report.add_argument("folder", metavar="FOLDER", type=Path, help="folder of the run")
+    report.set_defaults(run=_report, interrupted=lambda args: f"{args.folder} keeps what it had")
+
+    judge: argparse.ArgumentParser = actions.add_parser(
+        "judge",
+        help="let a blind judge score the calls of a drift run",
+        description="Let a model score each call beside the same call without memory, and report how far it agrees "
+        "with the deflection. It sees neither memory nor arm.",
+        epilog="Example: fairmem drift judge audit --model openai:gpt-oss-120b --base-url http://localhost:8000/v1",
+    )
+    judge.add_argument("folder", metavar="FOLDER", type=Path, help="folder of the run")
+    _model_options(judge, "model that judges: openai:NAME, hf:PATH, cassette:PATH")
+    judge.add_argument("--seed", type=int, default=0, help="of the order in which the two calls are shown")
+    judge.set_defaults(run=_judge, interrupted=lambda args: f"{args.folder} keeps the scores it had")
+
+
+def _model_options(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--model", metavar="SPEC", required=True, help=what)
+    parser.add_argument("--base-url", metavar="URL", default="", help="address of the endpoint, for openai:NAME")
+    parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fairmem.drift.arms import KINDS, make_arms
+    from fairmem.drift.files import load_scenarios
+    from fairmem.drift.models import open_model
+    from fairmem.drift.report import report_audit
+    from fairmem.drift.runner import run_audit
+
+    scenarios = load_scenarios(args.scenarios)
+    if args.only:
+        wanted = set(args.only.split(","))
+        known = {name for s in scenarios for name in (s.dimension, s.domain, s.stratum, s.id)}
+        if wanted - known:
+            raise ConfigError(f"--only: no scenario has {', '.join(sorted(wanted - known))}")
+        kinds = [{getattr(s, kind) for s in scenarios} & wanted for kind in ("dimension", "domain", "stratum", "id")]
+        scenarios = [
+            s
+            for s in scenarios
+            if all(
+                not kind or value in kind
+                for kind, value in zip(kinds, (s.dimension, s.domain, s.stratum, s.id), strict=True)
+            )
+        ]
+    arms = make_arms(args.arms.split(",") if args.arms else KINDS, _numbers("--doses", args.doses))
+    seeds = _numbers("--seeds", args.seeds)
+    model = open_model(
+        args.model,
+        base_url=args.base_url,
+        api_key_env=args.api_key_env,
+        sampled=args.sampled,
+        temperature=args.temperature,
+        max_tokens=args.max_tokens,
+        concurrency=args.concurrency,
+    )
+    try:
+        asked = run_audit(
+            model, scenarios, arms, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
+        )
+    finally:
+        model.close()
+    if sys.stderr.isatty():
+        print(f"\r{asked} trials asked\033[K", file=sys.stderr)
+    print(report_audit(args.out))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from fairmem.drift.report import report_audit
+
+    print(report_audit(args.folder))
+    return 0
+
+
+def _judge(args: argparse.Namespace) -> int:
+    from fairmem.drift.judge import judge_run
+    from fairmem.drift.report import report_audit
+    from fairmem.drift.trials import read_run
+    from fairmem.policy import open_ready
+
+    run = read_run(args.folder)
+    policy = open_ready(args.model, args.base_url, args.api_key_env)
+    try:
+        judge_run(run, args.folder, policy, seed=args.seed)
+    finally:
+        policy.close()
+    print(report_audit(args.folder))
+    return 0
+
+
+def _show_progress(done: int, planned: int) -> None:
+    if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
+        print(f"\r{done} of {planned} trials", end="", file=sys.stderr, flush=True)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{option}: found {text!r}, expected whole numbers with commas, as 0,1,2") from None

@@ -1,0 +1,86 @@
+"""Running an audit: every scenario in every arm and trial, appended to a file as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from fairmem.drift.answer import Ask, CallModel, Outcome
+from fairmem.drift.arms import Arm, sampling_seed, shown
+from fairmem.drift.files import digest
+from fairmem.drift.scenario import Scenario
+from fairmem.drift.trials import TRIALS, RunHeader, Trial, line_of, open_run
+from fairmem.errors import ConfigError
+
+_WAVE = 64
+"""Trials handed to a model at once; each is on disk as soon as it and those before it are done."""
+
+Progress = Callable[[int, int], None]
+"""(trials done, trials planned)."""
+
+
+def plan(scenarios: Sequence[Scenario], arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Ask]:
+    """Every trial. All arms of a scenario and trial follow each other, so what an endpoint does over time hits all."""
+    for trial, seed in enumerate(seeds):
+        for scenario in scenarios:
+            for arm in arms:
+                yield Ask(
+                    scenario,
+                    arm.name,
+                    trial,
+                    sampling_seed(arm, scenario, seed),
+                    shown(arm, scenario, trial),
+                    scenario.explicit_instruction if arm.kind == "explicit" else "",
+                )
+
+
+def run_audit(
+    model: CallModel,
+    scenarios: Sequence[Scenario],
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    folder: Path,
+    *,
+    retry_failed: bool = False,
+    progress: Progress = lambda _done, _planned: None,
+) -> int:
+    """Ask `model` every trial that `folder` does not have yet; returns how many were asked.
+
+    Args:
+        model: Who is audited.
+        scenarios: On what.
+        arms: See `fairmem.drift.arms.make_arms`.
+        seeds: One per trial; a model whose answers are exact needs one, and gets the first.
+        folder: Of the run; made if absent.
+        retry_failed: Ask again where the endpoint gave no usable answer. The new answer counts.
+        progress: Called after each trial.
+
+    Raises:
+        ConfigError: no seeds, a seed or a scenario twice, or the folder holds another run.
+        CheckpointError: the run in the folder is damaged.
+    """
+    if not scenarios or not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"{len(scenarios)} scenarios, seeds {list(seeds)}: expected some of each, every seed once")
+    seeds = tuple(seeds[:1] if model.exact else seeds)
+    header = RunHeader(
+        model=model.name,
+        exact=model.exact,
+        settings=dict(model.settings),
+        arms=tuple((arm.name, arm.count) for arm in arms),
+        seeds=seeds,
+        digest=digest(scenarios),
+    )
+    done = open_run(folder, header, scenarios)
+    finished = {key for key, t in done.items() if not (retry_failed and t.outcome is Outcome.CALL_FAILED)}
+    everything = list(plan(scenarios, arms, seeds))
+    todo = [ask for ask in everything if (ask.scenario.id, ask.arm, ask.trial) not in finished]
+    count = len(everything) - len(todo)
+    with (folder / TRIALS).open("a", encoding="utf-8") as out:
+        for start in range(0, len(todo), _WAVE):
+            wave = todo[start : start + _WAVE]
+            for ask, answer in zip(wave, model.answer(wave), strict=True):
+                out.write(line_of(Trial.of(ask, answer)))
+                out.flush()
+                count += 1
+                progress(count, len(everything))
+    return len(todo)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from fairmem.drift.significance import benjamini_hochberg, equivalence, holm, mcnemar, sign_flip
+
+
+def test_sign_flips_of_three_are_counted_by_hand() -> None:
+    # Sums of +-1 +-2 +-3: 6, 0, 2, -4, 4, -2, 0, -6. Two of eight reach 6.
+    assert sign_flip([1, 2, 3]) == 0.25
+    # 1 + 2 - 3 = 0: every pattern reaches it.
+    assert sign_flip([1, 2, -3]) == 1.0
+    assert math.isnan(sign_flip([])) and sign_flip([0.0, 0.0]) == 1.0
+
+
+def test_sign_flips_equal_brute_force_up_to_twenty_and_are_close_above() -> None:
+    rng = np.random.default_rng(3)
+    deltas = rng.normal(0.4, 1, 12)
+    sums = [abs(float(np.dot(signs, deltas))) for signs in itertools.product((1, -1), repeat=12)]
+    assert sign_flip(deltas) == pytest.approx(np.mean(np.array(sums) >= abs(deltas.sum()) - 1e-9))
+    # A zero changes nothing, but with 21 differences patterns are drawn rather than counted.
+    twenty = np.r_[deltas, deltas[:8]]
+    assert sign_flip(np.r_[twenty, 0.0], resamples=20_000) == pytest.approx(sign_flip(twenty), abs=0.02)
+    assert sign_flip(np.ones(40), resamples=999) == 0.001
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    # n = 7, one against six: 2 (1 + 7) / 128. n = 5, none: 2 / 32. Even sides are capped at 1.
+    [(1, 6, 0.125), (0, 5, 0.0625), (5, 0, 0.0625), (3, 3, 1.0), (0, 0, 1.0)],
+)
+def test_mcnemar_is_a_coin_over_discordant_pairs(first: int, second: int, p: float) -> None:
+    assert mcnemar(first, second) == p
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 raised to 0.06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    found = holm([0.02, math.nan, 0.9])
+    assert found[0] == 0.04 and math.isnan(found[1]) and found[2] == 0.9
+
+
+def test_benjamini_hochberg_divides_by_the_rank_and_never_rises() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4/1, 4/2, 4/3, 4/4: 0.02, 0.02, 0.04, 0.04.
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+
+
+def test_equivalence_needs_the_interval_inside_the_margin() -> None:
+    # Mean 0.1, sd 0.1, n = 4: se 0.05, t(0.95, 3) = 2.35336: 0.1 +- 0.11767.
+    values = [0.0, 0.1, 0.1, 0.2]
+    sd = math.sqrt(0.02 / 3)
+    reach = 2.35336 * sd / 2
+    found = equivalence(values, 0.25)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1 - reach, 0.1 + reach), abs=1e-5)
+    assert found.shown and found.high < 0.25
+    assert not equivalence(values, 0.15).shown
+    assert not equivalence([0.3, 0.3], 0.25).shown and equivalence([0.2, 0.2], 0.25).shown
+    assert not equivalence([0.0], 0.25).shown
