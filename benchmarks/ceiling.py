@@ -52,7 +52,7 @@ def choose(bank: MemoryBank, delta: Delta, careful: bool) -> Op | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("answerer", nargs="?", default="bundled")
+    parser.add_argument("answerer", nargs="?", default="bundled:answerer")
     parser.add_argument("--conversations", type=int, default=12)
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--shown", type=int, default=4)

@@ -1,24 +1,34 @@
-"""How much of the engine's own peak does a rollout reach?
+"""How fast is a rollout: against the engine's own peak, and against playing sessions in lock-step?
 
-Runs the rollout of one training step of the small recipe in waves, then gives the engine the very same requests
-all at once (its peak: nothing to wait for, every batch full), and prints both speeds and their ratio.
+Runs the rollouts of some training steps of the small recipe in waves and keeps every request. Then it gives the engine
+the very same requests in two other ways:
 
-    python benchmarks/rollout.py [recipe key=value ...]
+    at once      everything in one call: nothing to wait for, every batch full. This is the engine's peak.
+    lock-step    per session and chunk one extractor call, then one manager call, over all global rollouts; the
+                 rerollouts in the same way after them, as the published trainer does; same engine
+    generate     lock-step with `generate` of transformers, which reads every copy of a prompt and carries every row to
+                 the end of the longest
+
+It prints the speeds, their ratios, and how many sequential sample calls waves and lock-step need.
+
+    python benchmarks/rollout.py [--rounds 2] [recipe key=value ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 
 from fairmem.config import load_recipe
-from fairmem.episodes import Conversations, build_runner, steps_of, training_plan
-from fairmem.policy import Policy, Reply, SampleRequest, open_policy
+from fairmem.episodes import Conversations, TreePlan, build_runner, steps_of, training_plan
+from fairmem.policy import Family, Policy, Reply, SampleRequest, open_policy
+from fairmem.policy.hf import HFPolicy
 from fairmem.seeds import derive
 
-ROUNDS = 3
+Place = tuple[bool, int, int, int]
+"""(whether it is a rerollout, session, chunk, role number): what lock-step plays in this order."""
 
 
 class Recorder:
@@ -26,7 +36,8 @@ class Recorder:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.name, self.family = policy.name, policy.family
+        self.name: str = policy.name
+        self.family: Family = policy.family
         self.requests: list[SampleRequest] = []
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
@@ -47,13 +58,69 @@ class Recorder:
         self.policy.close()
 
 
+def places(plans: Sequence[TreePlan], chunks: int) -> dict[int, Place]:
+    """Where each request belongs, by its seed. Rerollouts of all sessions run side by side, so theirs say session 0."""
+    found: dict[int, Place] = {}
+    for plan in plans:
+        for branch in plan.branches:
+            local = branch.parent is not None
+            for session in range(branch.first, branch.last + 1):
+                for chunk in range(chunks + 1):
+                    for number, role in enumerate(("extractor", "manager")):
+                        turn = (local, session - branch.first if local else session, chunk, number)
+                        found[derive(branch.seed, role, session, chunk)] = turn
+    return found
+
+
+class PlainGenerate:
+    """`generate` of transformers on whole batches; only what `speed` needs of a policy."""
+
+    def __init__(self, policy: HFPolicy) -> None:
+        self._policy = policy
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[list[int]]:
+        """The ids of each reply, up to its end."""
+        model, tokenizer, eos = self._policy.model.eval(), self._policy.tokenizer, self._policy.eos[0]
+        texts = ["".join(message.content for message in request.prompt) for request in requests]
+        batch = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
+        drawn = model.generate(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            do_sample=True,
+            top_k=0,
+            temperature=requests[0].temperature,
+            max_new_tokens=max(request.max_tokens for request in requests),
+            eos_token_id=eos,
+            pad_token_id=eos,
+        )[:, batch["input_ids"].shape[1] :].tolist()
+        return [row[: row.index(eos) + 1] if eos in row else row for row in drawn]
+
+
+def length(reply: object) -> int:
+    """Sampled tokens of a reply; a failed call has none."""
+    return len(reply) if isinstance(reply, list) else len(getattr(reply, "ids", ()))
+
+
+def speed(policy: Policy | PlainGenerate, batches: Sequence[Sequence[SampleRequest]]) -> float:
+    """Sampled tokens per second over all batches, one call each."""
+    started = time.perf_counter()
+    tokens = sum(length(reply) for batch in batches for reply in policy.sample(batch))
+    return tokens / (time.perf_counter() - started)
+
+
 def main() -> None:
-    recipe = load_recipe("memory_r2_small", sys.argv[1:])
-    policy = Recorder(open_policy(recipe.model.path, batch=recipe.rollout.batch))
-    runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": open_policy("bundled")})
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--rounds", type=int, default=2)
+    args = parser.parse_args()
+    recipe = load_recipe("memory_r2_small", args.overrides)
+    engine = open_policy(recipe.model.path, batch=recipe.rollout.batch)
+    assert isinstance(engine, HFPolicy)
+    policy = Recorder(engine)
+    runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": open_policy(recipe.answerer.path)})
     conversations = Conversations(recipe)
-    ratios: list[float] = []
-    for step in steps_of(recipe)[:ROUNDS]:
+    ratios: list[tuple[float, ...]] = []
+    for step in steps_of(recipe)[: args.rounds]:
         talks = conversations.for_step(step, recipe.data.conversations_per_step)
         plans = [
             training_plan(c, recipe.rollout, recipe.eval.categories, derive(recipe.seed, "step", step.step, i))
@@ -61,18 +128,25 @@ def main() -> None:
         ]
         policy.requests = []
         _, report = runner.run(plans, step.step, step.step)
-        effective = report.waves.tokens / report.wave_seconds
-        requests = policy.requests
-        started = time.perf_counter()
-        replies = policy.policy.sample(requests)
-        seconds = time.perf_counter() - started
-        peak = sum(len(getattr(reply, "ids", ())) for reply in replies) / seconds
-        ratios.append(effective / peak)
+        waves = report.waves.tokens / report.waves.seconds
+        where = places(plans, recipe.agents.chunks_per_session)
+        groups: dict[Place, list[SampleRequest]] = {}
+        for request in policy.requests:
+            groups.setdefault(where[request.seed], []).append(request)
+        ordered = [groups[place] for place in sorted(groups)]
+        peak, lockstep = speed(engine, [policy.requests]), speed(engine, ordered)
+        generate = speed(PlainGenerate(engine), ordered)
+        ratios.append((waves / peak, waves / lockstep, waves / generate))
         print(
-            f"step {step.step + 1}: {report.waves.calls} calls in {report.waves.waves} waves, "
-            f"rollout {effective:,.0f} tokens/s, the same calls at once {peak:,.0f} tokens/s, ratio {ratios[-1]:.2f}"
+            f"step {step.step + 1}: {report.waves.calls} calls; sampled tokens/s in waves {waves:,.0f} "
+            f"({report.waves.waves} sequential calls), at once {peak:,.0f} (1), in lock-step {lockstep:,.0f} "
+            f"({len(ordered)}), lock-step with generate {generate:,.0f} ({len(ordered)})"
         )
-    print(f"median ratio of {len(ratios)} steps: {statistics.median(ratios):.2f}")
+    of_peak, of_lockstep, of_generate = (statistics.median(part) for part in zip(*ratios, strict=True))
+    print(
+        f"median of {len(ratios)} steps: waves reach {of_peak:.2f} of the peak, {of_lockstep:.2f} x lock-step, "
+        f"{of_generate:.2f} x lock-step with generate"
+    )
 
 
 if __name__ == "__main__":

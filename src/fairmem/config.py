@@ -58,8 +58,8 @@ class ModelConfig(_Section):
 class AnswererConfig(_Section):
     """The frozen model that answers questions from the memory bank; its F1 is the reward."""
 
-    path: str = "bundled"
-    """`bundled`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
+    path: str = "bundled:answerer"
+    """`bundled:answerer`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
     base_url: str = ""
     """Address of the endpoint, for `openai:NAME`."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -127,6 +127,8 @@ class RolloutConfig(_Section):
     """Rerollouts of one session from one shared memory bank."""
     local_fraction: _Fraction = 0.5
     """Share of a conversation's sessions that get local rerollouts; 0 turns them off (plain GRPO)."""
+    local_sources: Literal["one", "all"] = "one"
+    """Rollouts that a session is rolled out again from: one drawn at random, or every one (for `vine_continue`)."""
     local_horizon: _Count = 0
     """Further sessions a local rerollout goes on for before its memory is scored."""
     questions: Literal["cumulative", "session"] = "cumulative"
@@ -137,6 +139,12 @@ class RolloutConfig(_Section):
     """Sampling temperature of global and of local rollouts."""
     batch: _Positive = 128
     """Sequences generated at once."""
+    state_values: bool = False
+    """Quiz the memory of a global rollout after every session, not only after the last (answerer calls only)."""
+
+    def rerolled(self, sessions: int) -> int:
+        """How many of `sessions` sessions get local rerollouts; half a session counts as one."""
+        return min(sessions, int(self.local_fraction * sessions + 0.5))
 
 
 class RewardConfig(_Section):
@@ -154,11 +162,18 @@ class CreditConfig(_Section):
     """How rewards become advantages."""
 
     rule: str = "logo"
-    """A key of `fairmem.credit.CREDIT_RULES`: `logo`, `grpo`, ..."""
+    """A key of `fairmem.credit.CREDIT_RULES`: `logo`, `grpo`, ... (docs/algorithms.md)."""
     scale: Literal["std", "mean", "loo"] = "std"
-    """Group baseline: mean with division by the standard deviation, mean alone, or leave-one-out mean."""
+    """Group baseline: mean with division by the standard deviation, mean alone, or leave-one-out mean.
+    `dr_grpo` and `rloo` set their own, `vine` has none."""
     local_weight: _NonNegative = 1.0
     """Weight of the local rows in the loss, relative to the global ones."""
+    gamma: _Fraction | None = None
+    """Discount of rewards per session; left out, the rule's own: 1 for `per_turn`, 0.95 for `gigpo` and `hcapo`."""
+    omega: _NonNegative = 1.0
+    """Weight of the second term: equal memories in `gigpo`, all nodes of one depth in `tree`, hindsight in `hcapo`."""
+    used_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
+    """`membuilder`: weight in the loss of the chunk of a session that the answerer was shown most of; else 1."""
     floor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-6
     """Groups whose reward deviation is not above this are dropped (reward units)."""
     scope: Literal["session", "trajectory"] = "session"

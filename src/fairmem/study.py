@@ -7,6 +7,7 @@ All seeds are tested on the same conversations (`data.seed`), so differences are
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from fairmem.config import RESOLVED, Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
 from fairmem.metrics import Interval, clustered_mean
+from fairmem.policy import folder_of
 
 FORMAT = "fairmem-seeds"
 VERSION = 1
@@ -120,6 +122,17 @@ def _read(seed: int, folder: Path) -> SeedResult:
     )
 
 
+def weights_digest(model: str) -> str | None:
+    """SHA-256 of the start weights, so that a stored study says which model it is about; None if not in a folder."""
+    folder = folder_of(model)
+    if folder is None or not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def summarise_seeds(recipe: Recipe, overrides: Sequence[str], results: Sequence[SeedResult]) -> dict[str, Any]:
     """The study as plain data: every seed, and means over seeds with Student-t intervals (n = seeds)."""
 
@@ -142,6 +155,8 @@ def summarise_seeds(recipe: Recipe, overrides: Sequence[str], results: Sequence[
         "command": " ".join(words),
         "test_conversations": recipe.data.test_conversations,
         "steps": recipe.steps,
+        "settings": recipe.model_dump(mode="json", exclude={"seed"}),
+        "weights": weights_digest(recipe.model.path),
         "before": over_seeds([r.before for r in results]),
         "after": over_seeds([r.after for r in results]),
         "difference": over_seeds([r.difference for r in results]),

@@ -171,6 +171,9 @@ class Branch(_Record):
     turns: tuple[RoleTurn, ...] = ()
     quiz: tuple[QuizItem, ...] = ()
     rewards: tuple[SessionReward, ...] = ()
+    values: tuple[SessionReward, ...] = ()
+    """Global: what its memory after a session would earn over the whole quiz if it were the final one. Of the last
+    session; of every other too, from 0 (the start) on, if `rollout.state_values` is on."""
     final_bank: str = ""
     bank_entries: int = 0
     bank_tokens: int = 0

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import RESOLVED, Recipe, save_resolved
-from fairmem.credit import CREDIT_RULES, assign
+from fairmem.credit import CREDIT_RULES, Credit, Hindsight, Need, assign, check_rule
 from fairmem.episodes import (
     Conversations,
     EpisodeRunner,
     RunReport,
     StepPlan,
     build_runner,
+    hindsight_logprobs,
     step_metrics,
     step_timing,
     steps_of,
@@ -85,9 +86,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
 
 def _open(recipe: Recipe, folder: Path) -> _Workbench:
     """Open data and models; whatever is wrong with the recipe is said here, before anything is written."""
-    if recipe.credit.rule not in CREDIT_RULES:
-        known = ", ".join(sorted(CREDIT_RULES))
-        raise ConfigError(f"credit.rule is '{recipe.credit.rule}': unknown credit rule, expected one of {known}")
+    check_rule(recipe)
     conversations = Conversations(recipe)
     model = recipe.model
     opened = open_policy(model.path, device=model.device, dtype=model.dtype, batch=recipe.rollout.batch)
@@ -141,7 +140,7 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
     trees, report = bench.runner.run(plans, plan.step, plan.step, recipe.reward)
     rolled = time.perf_counter()
     log.status("learning")
-    credits = [assign(tree, settings=recipe.credit) for tree in trees]
+    credits = _credits(bench, recipe, trees)
     rows: list[Row] = [row for tree, credit in zip(trees, credits, strict=True) for row in rows_of(tree, credit)]
     learned = bench.learner.step(rows)
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
@@ -151,6 +150,14 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
     timing = step_timing(started, rolled, learned, report, time.perf_counter())
     log.log(plan.step + 1, metrics, timing)
     _trace(bench, plan, trees, report)
+
+
+def _credits(bench: _Workbench, recipe: Recipe, trees: Sequence[EpisodeTree]) -> list[Credit]:
+    """Credit of every tree, with a second pass over what was sampled for rules that look at it in hindsight."""
+    known: Sequence[Hindsight | None] = [None] * len(trees)
+    if Need.HINDSIGHT_LOGPROB in CREDIT_RULES[recipe.credit.rule].needs:
+        known = hindsight_logprobs(trees, bench.runner.policies)
+    return [assign(tree, settings=recipe.credit, hindsight=of) for tree, of in zip(trees, known, strict=True)]
 
 
 def _trace(bench: _Workbench, plan: StepPlan, trees: Sequence[EpisodeTree], report: RunReport) -> None:

@@ -12,9 +12,9 @@ from fairmem.data import locomo
 from fairmem.data.village import Split, generate
 
 GOLDEN = {
-    "train": "4b2c3878a700d7d6b45f36ffcb143f129d68291a5d38e56ea690b5216b0d8b57",
-    "val": "d034c913e29652aa2d756012d787cf4c63e05057bb0d577562fc503e139a38a4",
-    "test": "b0ea8a63ac6d3707fc0eae2800b4665ee47b47fe9d709a1c3568fbd3748ede5b",
+    "train": "30dd6099522fa160abcfac519a63f3fe76b47be1459de55943744dda1d9fd9e0",
+    "val": "a133db603d1721aeba7bb02e592de38e7cd9f03244e39884eb5b6fc2e43ba69a",
+    "test": "d79c39e3175a021bed1e817a154ba6671b48326b3e323bd7fcf54738a7cf7c1d",
 }
 """SHA-256 of the LoCoMo file of three conversations of six sessions, seed 11, difficulty 0.7."""
 

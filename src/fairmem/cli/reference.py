@@ -66,14 +66,15 @@ def recipe_keys() -> str:
 def _table(opening: str, fields: dict[str, Any], prefix: str) -> str:
     rows: list[str] = []
     for name, field in fields.items():
-        meaning = field["description"].replace("|", "\\|")
-        rows.append(f"| `{prefix}{name}` | {_values(field)} | {_default(field)} | {meaning} |")
+        meaning = " ".join(field["description"].replace("|", "\\|").split())
+        default = _default(field, "the recipe's own" if prefix.startswith("stages") else "left out")
+        rows.append(f"| `{prefix}{name}` | {_values(field)} | {default} | {meaning} |")
     return "\n".join([opening, "", "| key | values | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def _default(field: dict[str, Any]) -> str:
+def _default(field: dict[str, Any], none: str) -> str:
     if field.get("default") is None:
-        return "the recipe's own"
+        return none
     return f"`{toml.value(field['default'])}`"
 
 

@@ -1,19 +1,18 @@
-"""From an episode tree to credit per role turn. The one file of this package that reads a trace.
+"""From an episode tree to credit per role turn: which turns are compared, and what becomes of the result.
 
-Which turns are compared with which:
-
-1. Global branches form one group per session; the credit of (branch, session) goes to every extractor and
-   manager turn of that session on that branch. With scope `trajectory` they form one group in all, and
-   its credit goes to the turns of every session.
+1. Global branches are the rows of the arrays; the credit of (branch, session) goes to every extractor and manager
+   turn of that session on that branch. With scope `trajectory` they have one reward each, and its credit goes to the
+   turns of every session.
 2. Local branches with the same parent and fork session form one group. A local branch earns its reward at
    the last session it was scored after (it may have rolled on past the fork); the credit goes to its turns
-   of the fork session only, because the sessions after it were played on memories that already differ.
+   of the fork session only, because the sessions after it were played on memories that already differ. A rule
+   that has credit for these too (`tree`) gives a column for each.
 3. A branch on which a model call failed is in no group. A session that was not scored is skipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,18 +20,12 @@ import numpy as np
 
 from fairmem.config import CreditConfig
 from fairmem.credit.diagnostics import CreditDiagnostics
-from fairmem.credit.group import Floats
-from fairmem.credit.logo import LocalRewards, LogoCredit
+from fairmem.credit.inputs import Hindsight, learns, read_inputs
+from fairmem.credit.logo import LogoCredit
+from fairmem.credit.rule import CreditRule, Rule
+from fairmem.credit.table import CREDIT_RULES
 from fairmem.errors import CreditError
-from fairmem.trace import Branch, EpisodeTree, SessionReward
-
-CreditRule = Callable[[Floats, Sequence[LocalRewards], CreditConfig], LogoCredit]
-"""(global rewards [G, S], local rewards, settings) -> credit of the same shapes."""
-
-_PENALTY = "_penalty"
-"""Ending of the names of reward parts that are subtracted."""
-
-_TRAINED_ROLES = ("extractor", "manager")
+from fairmem.trace import Branch, EpisodeTree, RoleTurn
 
 
 class TurnCredit(NamedTuple):
@@ -58,20 +51,27 @@ class Credit:
     diagnostics: CreditDiagnostics
 
 
-def assign(tree: EpisodeTree, rule: str | CreditRule | None = None, settings: CreditConfig | None = None) -> Credit:
+def assign(
+    tree: EpisodeTree,
+    rule: str | Rule | CreditRule | None = None,
+    settings: CreditConfig | None = None,
+    hindsight: Hindsight | None = None,
+) -> Credit:
     """Credit of every extractor and manager turn of `tree`.
 
     Args:
         tree: With rewards on its branches.
-        rule: A key of `CREDIT_RULES` or a function of that form; None takes `settings.rule`.
-        settings: Scale, floor, local weight and scope; None takes the defaults.
+        rule: A key of `CREDIT_RULES`, a rule, or the function of one that needs nothing beyond rewards; None takes
+            `settings.rule`.
+        settings: Scale, floor, local weight, scope and so on; None takes the defaults.
+        hindsight: (branch id, turn id) -> mean log-probability given the outcome, for rules that need it.
 
     Raises:
         CreditError: unknown rule, a reward for a session the tree does not have, two rewards for one
-            session, or a local branch that does not say where it forked.
+            session, a local branch that does not say where it forked, or a tree that lacks what the rule needs.
     """
     settings = settings or CreditConfig()
-    apply = _rule(settings.rule if rule is None else rule)
+    chosen = _rule(settings.rule if rule is None else rule)
     _check_forks(tree)
     siblings = [branch for branch in tree.global_branches if not branch.failed]
     forks = {
@@ -79,50 +79,40 @@ def assign(tree: EpisodeTree, rule: str | CreditRule | None = None, settings: Cr
         for key, branches in tree.local_groups().items()
         if (members := [branch for branch in branches if not branch.failed])
     }
-    if settings.scope == "trajectory":
-        rewards_G_S = _trajectory_rewards(siblings, tree.sessions)
-    else:
-        rewards_G_S = _session_rewards(siblings, tree.sessions)
-    result = apply(
-        rewards_G_S,
-        [(session, _local_rewards(members, tree.sessions)) for (_, session), members in forks.items()],
-        settings,
-    )
-    turns, groups = _global_turns(siblings, result, tree.conversation, settings.scope == "trajectory")
+    whole = settings.scope == "trajectory"
+    result = chosen.apply(read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight), settings)
+    turns: dict[tuple[str, str], TurnCredit] = {}
+    groups: dict[tuple[str, str], str] = {}
+    for row, branch in enumerate(siblings):
+        for column in (int(column) for column in np.flatnonzero(result.global_kept_G_S[row])):
+            session = None if whole else column + 1
+            name = f"{tree.conversation}/{'tree' if result.mixed else 'global'}/{session or 'all'}"
+            for turn in _trained(branch, session):
+                weight = _chunk_weight(result, row, column, turn.chunk)
+                turns[branch.id, turn.id] = TurnCredit(float(result.global_G_S[row, column]), weight)
+                groups[branch.id, turn.id] = name
     for index, ((parent, session), members) in enumerate(forks.items()):
-        group = f"{tree.conversation}/local/{parent}/{session}"
-        for branch, advantage, kept in zip(members, result.local[index], result.local_kept[index], strict=True):
-            if kept and result.local_weight > 0:
-                for key in _trained(branch, session):
-                    turns[key] = TurnCredit(float(advantage), result.local_weight)
-                    groups[key] = group
+        if result.local_weight <= 0:
+            break
+        kept_R_H = result.local_kept[index].reshape(len(members), -1)
+        advantages_R_H = result.local[index].reshape(len(members), -1)
+        for row, column in np.argwhere(kept_R_H).tolist():
+            branch, played = members[row], session + column
+            name = f"tree/{played}" if result.mixed else f"local/{parent}/{played}"
+            for turn in _trained(branch, played):
+                turns[branch.id, turn.id] = TurnCredit(float(advantages_R_H[row, column]), result.local_weight)
+                groups[branch.id, turn.id] = f"{tree.conversation}/{name}"
     failed = sum(branch.failed for branch in tree.branches)
     return Credit(turns, groups, replace(result.diagnostics, failed_branches=failed))
 
 
-def session_reward(reward: SessionReward) -> float:
-    """One number from a session's parts: those named `*_penalty` are subtracted, all others added.
-
-    nan (unscored) without an answer part, and if any part could not be measured (None).
-    """
-    if reward.parts.get("answer") is None:
-        return float("nan")
-    total = 0.0
-    for name, value in reward.parts.items():
-        if value is None:
-            return float("nan")
-        total += -value if name.endswith(_PENALTY) else value
-    return total
-
-
-def _rule(rule: str | CreditRule) -> CreditRule:
-    if not isinstance(rule, str):
+def _rule(rule: str | Rule | CreditRule) -> Rule:
+    if isinstance(rule, Rule):
         return rule
-    # Imported here: the table in the package's face names the rules, which are built on this module.
-    from fairmem.credit import CREDIT_RULES
-
+    if not isinstance(rule, str):
+        return Rule(rule)
     if rule not in CREDIT_RULES:
-        raise CreditError(f"unknown credit rule {rule!r}; expected one of {', '.join(sorted(CREDIT_RULES))}")
+        raise CreditError(f"unknown credit rule {rule!r}; expected one of {', '.join(CREDIT_RULES)}")
     return CREDIT_RULES[rule]
 
 
@@ -134,72 +124,11 @@ def _check_forks(tree: EpisodeTree) -> None:
             )
 
 
-def _by_session(branch: Branch, sessions: int) -> dict[int, SessionReward]:
-    rewards: dict[int, SessionReward] = {}
-    for reward in branch.rewards:
-        if not 1 <= reward.session <= sessions:
-            raise CreditError(
-                f"branch {branch.id!r}: reward for session {reward.session}; the tree has sessions 1 to {sessions}"
-            )
-        if reward.session in rewards:
-            raise CreditError(f"branch {branch.id!r}: two rewards for session {reward.session}")
-        rewards[reward.session] = reward
-    return rewards
+def _trained(branch: Branch, session: int | None) -> list[RoleTurn]:
+    """The branch's trained turns, of one session or of all."""
+    return [turn for turn in branch.turns if learns(turn) and (session is None or turn.session == session)]
 
 
-def _session_rewards(branches: Sequence[Branch], sessions: int) -> Floats:
-    """Combined reward of every branch and session [G, S]; nan where unscored."""
-    rewards_G_S = np.full((len(branches), sessions), np.nan)
-    for row, branch in enumerate(branches):
-        for session, reward in _by_session(branch, sessions).items():
-            rewards_G_S[row, session - 1] = session_reward(reward)
-    return rewards_G_S
-
-
-def _trajectory_rewards(branches: Sequence[Branch], sessions: int) -> Floats:
-    """One reward per branch [G, 1]: mean over sessions, each weighted by its number of questions.
-
-    Only sessions that every branch with any score has scored count, so that all are judged by the same
-    questions. A question with evidence in two sessions counts in both.
-    """
-    rewards_G_S = _session_rewards(branches, sessions)
-    scored_G_S = ~np.isnan(rewards_G_S)
-    members_G = scored_G_S.any(axis=1)
-    shared_S = scored_G_S[members_G].all(axis=0) if members_G.any() else np.zeros(sessions, dtype=np.bool_)
-    column_G_1 = np.full((len(branches), 1), np.nan)
-    for row in (int(index) for index in np.flatnonzero(members_G)):
-        asked = {s: max(r.questions, 1) for s, r in _by_session(branches[row], sessions).items()}
-        weights = [asked[int(s) + 1] for s in np.flatnonzero(shared_S)]
-        if weights:
-            column_G_1[row, 0] = np.average(rewards_G_S[row, shared_S], weights=weights)
-    return column_G_1
-
-
-def _local_rewards(members: Sequence[Branch], sessions: int) -> Floats:
-    """Reward of each rerollout [R] at the last session any of the group was scored after."""
-    by_member = [_by_session(branch, sessions) for branch in members]
-    last = max((session for rewards in by_member for session in rewards), default=0)
-    return np.array([session_reward(r[last]) if last in r else np.nan for r in by_member], dtype=np.float64)
-
-
-def _trained(branch: Branch, session: int | None = None) -> list[tuple[str, str]]:
-    """Keys of the branch's trained turns, of one session or of all."""
-    return [
-        (branch.id, turn.id)
-        for turn in branch.turns
-        if turn.role in _TRAINED_ROLES and (session is None or turn.session == session)
-    ]
-
-
-def _global_turns(
-    siblings: Sequence[Branch], result: LogoCredit, conversation: str, whole: bool
-) -> tuple[dict[tuple[str, str], TurnCredit], dict[tuple[str, str], str]]:
-    turns: dict[tuple[str, str], TurnCredit] = {}
-    groups: dict[tuple[str, str], str] = {}
-    for row, branch in enumerate(siblings):
-        for column in np.flatnonzero(result.global_kept_G_S[row]):
-            session = None if whole else int(column) + 1
-            for key in _trained(branch, session):
-                turns[key] = TurnCredit(float(result.global_G_S[row, column]), 1.0)
-                groups[key] = f"{conversation}/global/{'all' if whole else session}"
-    return turns, groups
+def _chunk_weight(result: LogoCredit, row: int, column: int, chunk: int) -> float:
+    weights = result.chunk_weights_G_S_K
+    return 1.0 if weights is None else float(weights[row, column, chunk])

@@ -35,10 +35,13 @@ class LogoCredit:
     Attributes:
         global_G_S: Advantages, shape [G, S]; 0 where not kept.
         global_kept_G_S: Which of them are credit.
-        local: One array [R] per local group, in the order given; not multiplied by the weight.
+        local: One array [R] per local group, in the order given; not multiplied by the weight. [R, H] credits the
+            forked session and those after it, in columns.
         local_kept: Which of them are credit, same shapes.
         local_weight: Row weight of the local groups; global rows weigh 1.
         diagnostics: Groups formed and dropped.
+        chunk_weights_G_S_K: Row weights of the global rows by chunk of the session; None weighs them 1.
+        mixed: Whether global and local rollouts were compared with one another (a tree), not each among themselves.
     """
 
     global_G_S: Floats
@@ -47,6 +50,8 @@ class LogoCredit:
     local_kept: tuple[Bools, ...]
     local_weight: float
     diagnostics: CreditDiagnostics
+    chunk_weights_G_S_K: Floats | None = None
+    mixed: bool = False
 
 
 def logo(

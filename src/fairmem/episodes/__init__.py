@@ -7,8 +7,10 @@ from fairmem.episodes.curriculum import Conversations, StepPlan, steps_of
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.episodes.step_metrics import step_metrics, step_timing
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "BranchResult",
     "Conversations",
     "EpisodeRunner",
+    "HindsightPolicy",
     "LocalPlan",
     "MemoryBoard",
     "QuizJob",
@@ -28,13 +31,17 @@ __all__ = [
     "StepPlan",
     "TreePlan",
     "WaveStats",
+    "answered_by_all",
     "apply_ops",
     "build_agents",
     "build_runner",
     "choose_local",
     "choose_questions",
     "evaluation_plan",
+    "hindsight_logprobs",
     "identical_siblings",
+    "memories",
+    "outcome_text",
     "plan_branches",
     "roll_branch",
     "run_waves",

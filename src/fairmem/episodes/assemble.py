@@ -71,7 +71,8 @@ def training_plan(
             conversation, after, categories, derive(seed, "questions"), rollout.max_questions, scope
         )
 
-    return TreePlan(conversation, tuple(plan_branches(conversation, rollout, seed)), questions, seed)
+    branches = tuple(plan_branches(conversation, rollout, seed))
+    return TreePlan(conversation, branches, questions, seed, state_values=rollout.state_values)
 
 
 def evaluation_plan(

@@ -18,6 +18,7 @@ from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, roll_bran
 from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
+from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.errors import ConfigError, boundary
 from fairmem.memory import MemoryBank
 from fairmem.policy import Policy
@@ -31,13 +32,15 @@ class TreePlan:
     """The branches to roll out from one conversation.
 
     `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
-    group is about or None for the global group).
+    group is about or None for the global group). With `state_values` the memories that a global branch had on the way
+    are asked the questions of its last.
     """
 
     conversation: Conversation
     branches: tuple[BranchPlan, ...]
     questions: Callable[[int, int | None], tuple[Question, ...]]
     seed: int = 0
+    state_values: bool = False
 
 
 @dataclass(slots=True)
@@ -64,10 +67,10 @@ class EpisodeRunner:
     """
 
     def __init__(self, policies: Mapping[Role, Policy], agents: Agents, quizzer: Quizzer, reward: RewardConfig) -> None:
+        self.policies = policies
         self.agents = agents
         self.quizzer = quizzer
         self.reward = reward
-        self._policies = policies
         self._count = lru_cache(maxsize=200_000)(policies["extractor"].count_tokens)
 
     def run(
@@ -81,17 +84,20 @@ class EpisodeRunner:
             for index, plan in enumerate(plans)
             for branch in plan.branches
         }
-        results, report.waves = run_waves(routines, board, self._policies)
+        results, report.waves = run_waves(routines, board, self.policies)
         report.wave_seconds = time.perf_counter() - started
-        jobs: dict[tuple[int, str], QuizJob] = {}
+        jobs: dict[tuple[int, str, int], QuizJob] = {}
         for index, plan in enumerate(plans):
             for branch in plan.branches:
                 bank = results[f"{index}/{branch.id}"].bank
-                if bank is not None:
-                    report.banks[index, branch.id] = bank
-                    about = None if branch.parent is None else branch.first
-                    questions = plan.questions(branch.last, about)
-                    jobs[index, branch.id] = QuizJob(plan.conversation, bank, branch.last, questions)
+                if bank is None:
+                    continue
+                report.banks[index, branch.id] = bank
+                about = None if branch.parent is None else branch.first
+                questions = plan.questions(branch.last, about)
+                states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
+                for session, memory in {**states, branch.last: bank}.items():
+                    jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
         asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
         report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
         quizzes = dict(zip(jobs, asked, strict=True))
@@ -105,13 +111,18 @@ class EpisodeRunner:
                 seed=plan.seed,
                 branches=tuple(
                     self._branch(
-                        results[f"{index}/{branch.id}"], quizzes.get((index, branch.id), ()), reward or self.reward
+                        results[f"{index}/{branch.id}"],
+                        quizzes.get((index, branch.id, branch.last), ()),
+                        reward or self.reward,
                     )
                     for branch in plan.branches
                 ),
             )
             for index, plan in enumerate(plans)
         ]
+        for index, plan in enumerate(plans):
+            states = {key: job.bank for key, job in jobs.items() if key[0] == index}
+            trees[index] = self._valued(trees[index], plan, states, quizzes, reward or self.reward)
         groups = [
             [tuple(turn.ids for turn in branch.turns) for branch in members]
             for tree in trees
@@ -164,6 +175,28 @@ class EpisodeRunner:
         return branch.model_copy(
             update={"rewards": rewards, "final_bank": bank.hash, "bank_entries": len(bank), "bank_tokens": tokens}
         )
+
+    def _valued(
+        self,
+        tree: EpisodeTree,
+        plan: TreePlan,
+        banks: Mapping[tuple[int, str, int], MemoryBank],
+        quizzes: Mapping[tuple[int, str, int], tuple[QuizItem, ...]],
+        settings: RewardConfig,
+    ) -> EpisodeTree:
+        """`tree` with the values of the quizzed memories on its global branches."""
+        whole = {branch.id: branch.last for branch in plan.branches if branch.parent is None}
+        states = {key: bank for key, bank in banks.items() if key[1] in whole}
+        questions = answered_by_all(quizzes[key] for key in states)
+        values: dict[str, list[SessionReward]] = {}
+        for (index, name, session), bank in states.items():
+            quiz = tuple(item for item in quizzes[index, name, session] if item.question in questions)
+            dialogue = self.dialogue_tokens(plan.conversation, whole[name])
+            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogue)
+            parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in REWARDS.items()}
+            values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
+        branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
+        return tree.model_copy(update={"branches": tuple(branches)})
 
 
 def _measured(name: str, reward: Reward, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:

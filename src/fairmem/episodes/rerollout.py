@@ -24,14 +24,20 @@ class LocalPlan:
     source: int
 
 
-def choose_local(sessions: int, rollouts: int, fraction: float, seed: int) -> tuple[LocalPlan, ...]:
+def choose_local(
+    sessions: int, rollouts: int, fraction: float, seed: int, all_sources: bool = False
+) -> tuple[LocalPlan, ...]:
     """`round(fraction * sessions)` different sessions, each with a source rollout drawn uniformly; by session.
+
+    With `all_sources` every rollout is the source of a group of its own in each of these sessions.
 
     The number is fixed (the original flips a coin per session), so that steps cost the same.
     """
     rng = python_rng(seed, "local")
     count = min(sessions, int(fraction * sessions + 0.5))
     chosen = sorted(rng.sample(range(1, sessions + 1), count))
+    if all_sources:
+        return tuple(LocalPlan(session, source) for session in chosen for source in range(rollouts))
     return tuple(LocalPlan(session, rng.randrange(rollouts)) for session in chosen)
 
 
@@ -45,7 +51,8 @@ def plan_branches(conversation: Conversation, rollout: RolloutConfig, seed: int)
         BranchPlan(f"g{i}", conversation, numbers[0], numbers[-1], i, derive(seed, "global", i), rollout.temperature)
         for i in range(rollout.global_group)
     ]
-    for local in choose_local(len(numbers), rollout.global_group, rollout.local_fraction, seed):
+    all_sources = rollout.local_sources == "all"
+    for local in choose_local(len(numbers), rollout.global_group, rollout.local_fraction, seed, all_sources):
         first = numbers[local.session - 1]
         last = numbers[min(len(numbers), local.session + rollout.local_horizon) - 1]
         for j in range(rollout.local_group):

@@ -32,7 +32,7 @@ class Row:
         advantage: What the turn earned beyond its comparison group.
         weight: Weight of the row in the loss, above 0.
         group: Id of the comparison group.
-        kind: Whether whole rollouts or rerollouts of one session were compared.
+        kind: Whether the branch is a whole rollout or a rerollout.
         rollout: Id of the branch.
         policy_version: Version of the weights that sampled it.
     """
@@ -89,8 +89,8 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
     """Hold the invariants of one step's rows.
 
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
-    finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one kind and
-    one conversation, and gives one rollout one advantage. All rows come from one policy version.
+    finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one
+    conversation, and gives one rollout one advantage. All rows come from one policy version.
 
     Args:
         rows: All rows of one learner step.
@@ -139,8 +139,8 @@ def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def _group_problem(members: Sequence[Row]) -> str | None:
-    if len({(row.kind, row.conversation) for row in members}) > 1:
-        return "rows of several kinds or conversations"
+    if len({row.conversation for row in members}) > 1:
+        return "rows of several conversations"
     advantage_of: dict[str, float] = {}
     for row in members:
         if advantage_of.setdefault(row.rollout, row.advantage) != row.advantage:

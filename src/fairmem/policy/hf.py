@@ -1,11 +1,10 @@
-"""A model in this process: `generate` of transformers over micro-batches, with our own draw of each token.
+"""A model in this process: micro-batches of requests, decoded with our own draw of each token (`decode`).
 
 What is sampled depends on the request, its seed and the weights, not on what else is in the batch
 (see `inverse_cdf`). A learner that trains `policy.model` changes the very weights that sample next.
 
-Simplified: no prefix sharing between samples of one prompt and no refilling of rows that have ended
-(a decode loop written by hand was measured at 1.1 to 1.65 times `generate`; a batch of 64 rather than 8
-is worth 2.6 times). Not safe to call from several threads at once.
+Simplified: rows that have ended leave their micro-batch, but no new ones join it. Not safe to call from several
+threads at once.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 from fairmem.errors import ConfigError, ModelError
 from fairmem.policy.base import Family, PolicyStats, Reply, Sample, SampleRequest
-from fairmem.policy.inverse_cdf import InverseCdfSampler
+from fairmem.policy.decode import decode, padded
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
 from fairmem.policy.render import Renderer
@@ -31,6 +30,10 @@ import torch  # noqa: E402 - prepared by the line above
 
 _SCORED_LOGITS = {"cpu": 2**26, "cuda": 2**29}
 """Most logits `score` holds at once (256 MB and 2 GB of float32)."""
+
+
+_PADDING = 1.3
+"""Most prompt positions read per prompt token; with no limit, one long prompt makes a batch of short ones slow."""
 
 
 class HFPolicy:
@@ -140,12 +143,15 @@ class HFPolicy:
             if (failure := self._unfit(len(prompt), request.max_tokens)) is not None:
                 replies[index] = failure
         fit = [index for index in range(len(requests)) if index not in replies]
-        spans = [Span(len(prompts[i]), requests[i].max_tokens, requests[i].tag) for i in fit]
-        limits = Limits(self._batch, self._token_budget, context=self.context)
+        first: dict[tuple[int, ...], int] = {}
+        spans = [
+            Span(len(prompts[i]), requests[i].max_tokens, requests[i].tag, first.setdefault(prompts[i], i)) for i in fit
+        ]
+        limits = Limits(self._batch, self._token_budget, context=self.context, padding=_PADDING)
         with self._sampling():
             for members in plan(spans, limits):
                 rows = [fit[member] for member in members]
-                drawn = self._generate([prompts[i] for i in rows], [requests[i] for i in rows])
+                drawn = decode(self.model, [prompts[i] for i in rows], [requests[i] for i in rows], self.eos)
                 for i, (ids, logprobs) in zip(rows, drawn, strict=True):
                     replies[i] = self._reply(texts[i], prompts[i], ids, logprobs, requests[i].max_tokens)
                     call.prompt_tokens += len(prompts[i])
@@ -188,6 +194,10 @@ class HFPolicy:
         """Number of tokens of `text` alone, without special tokens around it."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a prompt that has been rendered, `Sample.prompt_text` for example."""
+        return self._renderer.ids(text)
+
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""
 
@@ -203,52 +213,16 @@ class HFPolicy:
 
     @contextmanager
     def _sampling(self) -> Generator[None, None, None]:
-        """Eval mode, no gradients and a bare generation config; everything is put back afterwards.
-
-        The model's own config is set aside because `generate` fills in whatever ours leaves open, and
-        released models set penalties there that would change the logits before a token is drawn.
-        """
-        from transformers import GenerationConfig
-
-        own = self.model.generation_config
+        """Eval mode and no gradients; the modes are put back afterwards."""
         modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
-        self.model.generation_config = GenerationConfig()
         try:
             # Not inference_mode: buffers that a forward pass makes and caches could not be used in training later.
             with torch.no_grad():
                 yield
         finally:
-            self.model.generation_config = own
             for module, training in modes.items():
                 module.training = training
-
-    def _generate(
-        self, prompts: Sequence[Sequence[int]], requests: Sequence[SampleRequest]
-    ) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-        """Sampled ids and log-probabilities of each row, cut at its end token or its own limit."""
-        from transformers import GenerationConfig, LogitsProcessorList
-
-        input_ids, mask = self._padded(prompts, left=True)
-        sampler = InverseCdfSampler(requests, self.model.device)
-        self.model.generate(
-            input_ids=input_ids,
-            attention_mask=mask,
-            logits_processor=LogitsProcessorList([sampler]),  # pyright: ignore[reportArgumentType]
-            generation_config=GenerationConfig(
-                max_new_tokens=max(request.max_tokens for request in requests),
-                do_sample=False,
-                use_cache=True,
-                eos_token_id=list(self.eos),
-                pad_token_id=self.eos[0],
-            ),
-        )
-        drawn: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
-        for request, row, logp in zip(requests, sampler.ids.tolist(), sampler.logprobs.tolist(), strict=True):
-            ends = (step + 1 for step, token in enumerate(row[: request.max_tokens]) if token in self.eos)
-            end = next(ends, min(request.max_tokens, len(row)))
-            drawn.append((tuple(row[:end]), tuple(logp[:end])))
-        return drawn
 
     def _reply(
         self, text: str, prompt: tuple[int, ...], ids: tuple[int, ...], logprobs: tuple[float, ...], limit: int
@@ -267,8 +241,8 @@ class HFPolicy:
     def _score_rows(self, prompts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         # Prompts padded on the left and replies on the right: replies start in one column, so logits are
         # computed for the reply columns only, and prompts get the very positions they had in `generate`.
-        left, left_mask = self._padded(prompts, left=True)
-        right, right_mask = self._padded(ids, left=False)
+        left, left_mask = padded(prompts, self.eos[0], left=True, device=self.model.device)
+        right, right_mask = padded(ids, self.eos[0], left=False, device=self.model.device)
         mask = torch.cat([left_mask, right_mask], dim=1)
         logits = self.model(
             input_ids=torch.cat([left, right], dim=1),
@@ -279,17 +253,6 @@ class HFPolicy:
         ).logits[:, :-1]
         logp = torch.log_softmax(logits.float(), dim=-1).gather(-1, right.unsqueeze(-1)).squeeze(-1)
         return [tuple(row[: len(reply)]) for row, reply in zip(logp.tolist(), ids, strict=True)]
-
-    def _padded(self, rows: Sequence[Sequence[int]], *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """`rows` as int64 [B, longest] with their mask (1 on real tokens), padded on one side."""
-        width = max(len(row) for row in rows)
-        ids = torch.full((len(rows), width), self.eos[0], dtype=torch.long)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
-        for index, row in enumerate(rows):
-            place = slice(width - len(row), width) if left else slice(0, len(row))
-            ids[index, place] = torch.tensor(row, dtype=torch.long)
-            mask[index, place] = 1
-        return ids.to(self.model.device), mask.to(self.model.device)
 
 
 def _name_of(folder: Path) -> str:

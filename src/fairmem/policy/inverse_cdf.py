@@ -9,11 +9,8 @@ rounding (about 1e-6 in fp32) of a boundary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from fairmem.policy.base import SampleRequest
 from fairmem.policy.torch_setup import import_torch
 from fairmem.seeds import numpy_rng
 
@@ -51,35 +48,3 @@ def draw(logits: torch.Tensor, u: torch.Tensor, temperature: torch.Tensor) -> tu
     sampled = torch.searchsorted(cdf, (u * cdf[:, -1]).unsqueeze(-1), right=True).squeeze(-1)
     tokens = torch.where(greedy, scaled.argmax(dim=-1), sampled.clamp(max=logits.shape[-1] - 1))
     return tokens, logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-class InverseCdfSampler:
-    """A logits processor for `generate` that draws the token itself and leaves it as the only candidate.
-
-    With greedy decoding around it, `generate` then takes exactly that token. Afterwards `ids` and `logprobs`
-    hold what was drawn, [B, T] each; entries after a row's end are noise.
-    """
-
-    def __init__(self, requests: Sequence[SampleRequest], device: torch.device) -> None:
-        steps = max(request.max_tokens for request in requests)
-        self._uniforms = torch.from_numpy(np.stack([uniforms(r.seed, steps) for r in requests])).to(device)
-        self._temperature = torch.tensor([r.temperature for r in requests], device=device)
-        self._tokens: list[torch.Tensor] = []
-        self._logp: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Draw one step; `input_ids` [B, so far] is not looked at, `scores` [B, V] are the model's logits."""
-        tokens, logp = draw(scores, self._uniforms[:, len(self._tokens)], self._temperature)
-        self._tokens.append(tokens)
-        self._logp.append(logp)
-        return torch.full_like(scores, -torch.inf).scatter_(-1, tokens.unsqueeze(-1), 0.0)
-
-    @property
-    def ids(self) -> torch.Tensor:
-        """Drawn token ids, int64 [B, T], on the CPU."""
-        return torch.stack(self._tokens, dim=1).cpu()
-
-    @property
-    def logprobs(self) -> torch.Tensor:
-        """Their log-probabilities in nats, float32 [B, T], on the CPU."""
-        return torch.stack(self._logp, dim=1).cpu()

@@ -15,7 +15,9 @@ from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
 
-_BUNDLED = Path(fairmem.__file__).parent / "assets" / "base"
+_ASSETS = Path(fairmem.__file__).parent / "assets"
+_BUNDLED = {"": _ASSETS / "base", "answerer": _ASSETS / "answerer"}
+"""What follows `bundled:` -> its folder."""
 
 Opener = Callable[..., Policy]
 """(what follows the colon, **options) -> the policy."""
@@ -37,12 +39,13 @@ def _open_hf(argument: str, **options: Any) -> Policy:
 
 
 def _open_bundled(argument: str, **options: Any) -> Policy:
-    if argument:
-        raise ConfigError(f"policy 'bundled:{argument}': the bundled model takes no argument; write 'bundled'")
-    folder = _BUNDLED
+    if argument not in _BUNDLED:
+        known = " or ".join(f"bundled:{name}".rstrip(":") for name in _BUNDLED)
+        raise ConfigError(f"policy 'bundled:{argument}': no such bundled model, expected {known}")
+    folder = _BUNDLED[argument]
     if not folder.is_dir():
         raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
-    return _open_hf(str(folder), **{"name": "bundled", **options})
+    return _open_hf(str(folder), **{"name": f"bundled:{argument}".rstrip(":"), **options})
 
 
 def _open_openai(argument: str, **options: Any) -> Policy:
@@ -76,7 +79,7 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     """Open the policy that `spec` names.
 
     Args:
-        spec: `bundled`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
+        spec: `bundled`, `bundled:answerer`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
         base_url: Address of the endpoint, for `openai`.
         options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ScriptedPolicy`; for a cassette
             `record`, the spec of the policy to record, with its options.
@@ -90,7 +93,7 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     kind, _, argument = spec.partition(":")
     if kind not in POLICIES:
         if os.sep not in spec and not Path(spec).exists():
-            known = "bundled, hf:PATH, openai:NAME, scripted, cassette:PATH or the path of a model folder"
+            known = "bundled, bundled:answerer, hf:PATH, openai:NAME, scripted, cassette:PATH or a model folder"
             raise ConfigError(f"policy {spec!r}: not known; expected {known}")
         kind, argument = "hf", spec
     if kind in ("hf", "openai", "cassette") and not argument:
@@ -104,7 +107,7 @@ def folder_of(spec: str) -> Path | None:
     """The folder that `open_policy(spec)` reads a model from; None where the model is not in a folder here."""
     kind, _, argument = spec.partition(":")
     if kind == "bundled":
-        return _BUNDLED
+        return _BUNDLED.get(argument)
     if kind == "hf":
         return Path(argument)
     return None if kind in POLICIES else Path(spec)

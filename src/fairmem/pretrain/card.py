@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -12,16 +12,28 @@ from fairmem.pretrain.demonstrate import Imperfection
 from fairmem.pretrain.imitate import ImitationSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What one model took: its settings, tokens read and seconds of updates."""
+
+    settings: ImitationSettings
+    tokens: int
+    seconds: float
+
+
 def write_card(
     folder: Path,
-    settings: ImitationSettings,
+    trained: Sequence[Trained],
     parameters: int,
-    tokens: int,
-    seconds: float,
     device: str,
     scores: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Write `README.md` and `scores.json` (the same figures and settings) into `folder`."""
+    """Write `README.md` and `scores.json` (the same figures and settings) into `folder`.
+
+    `trained` is the base, then the answerer that went on from it.
+    """
+    base, answerer = trained
+    settings = base.settings
     bad = Imperfection()
     names = list(dict.fromkeys(name for split in scores.values() for name in split))
     rows = "\n".join(
@@ -34,8 +46,12 @@ def write_card(
         seed=settings.seed,
         steps=settings.steps,
         pseudo_words=settings.pseudo_words,
-        tokens=tokens,
-        minutes=seconds / 60,
+        compiled=" --compile" if settings.compiled else "",
+        tokens=base.tokens,
+        minutes=base.seconds / 60,
+        answerer_steps=answerer.settings.steps,
+        answerer_tokens=answerer.tokens,
+        answerer_minutes=answerer.seconds / 60,
         device=device,
         default_miss=bad.default_miss,
         misses=", ".join(f"{kind} {share:.2f}" for kind, share in bad.miss.items()),
@@ -46,7 +62,7 @@ def write_card(
         rows=rows,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
-    about = {"settings": asdict(settings), "parameters": parameters, "tokens": tokens, "seconds": seconds}
+    about = {"parameters": parameters, "base": asdict(base), "answerer": asdict(answerer)}
     (folder / "scores.json").write_text(json.dumps({**about, "scores": scores}, indent=2) + "\n", encoding="utf-8")
 
 

@@ -23,7 +23,6 @@ from fairmem.agents.compact import (
     render_compact_manage,
 )
 from fairmem.data.village import World, decide, read, support
-from fairmem.pretrain.restate import dressed, restate, restate_question
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
 from fairmem.types import Session, Turn
@@ -59,19 +58,19 @@ class Mixture:
         questions: Questions asked of one memory.
         rewording: Share of turns and questions put into slightly other words.
         extractions: Share of the extractor's demonstrations that is kept.
+        decisions: Share of the manager's demonstrations that is kept.
         drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
         careful: Whether the manager's drills are free of its imperfections.
         spliced: Share of the invented fillers that are pieces of real words put together.
-        restated: Share of statements and questions in phrasings beyond the generator's training split.
     """
 
     questions: int = 6
     rewording: float = 0.0
     extractions: float = 1.0
+    decisions: float = 1.0
     drills: int = 0
     careful: bool = False
     spliced: float = 0.0
-    restated: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,9 @@ class Demonstrator:
                     for sentence in self._gold.get(turn.id, ()):
                         self._apply(self._perfect, sentence, session.time)
                 if facts:
-                    yield self._manage([sentence for _, sentence in facts], session.time)
+                    decision = self._manage([sentence for _, sentence in facts], session.time)
+                    if mixture.decisions >= 1.0 or self._rng.random() < mixture.decisions:
+                        yield decision
             if self._rng.random() < 0.5:
                 quiz = self._quiz(mixture.questions)
                 if quiz is not None:
@@ -145,9 +146,6 @@ class Demonstrator:
 
     def _reworded(self, turn: Turn) -> Turn:
         rng, gold = self._rng, self._gold.get(turn.id, [])
-        if gold and self._mixture.restated and rng.random() < self._mixture.restated:
-            said = [restate(s, sentence, rng) for sentence in gold if (s := read(sentence)) is not None]
-            turn = replace(turn, text=dressed(" ".join(said), rng))
         if not self._rewording or rng.random() >= self._rewording:
             return turn
         sentences = [*gold, *([self._hearsay[turn.id]] if turn.id in self._hearsay else [])]
@@ -157,7 +155,7 @@ class Demonstrator:
     def _extract(self, turns: tuple[Turn, ...]) -> list[tuple[int, str]]:
         facts: list[tuple[int, str]] = []
         for number, turn in enumerate(turns, 1):
-            for sentence in self._gold.get(turn.id, ()):
+            for sentence in dict.fromkeys(self._gold.get(turn.id, ())):
                 statement = read(sentence)
                 kind = statement.kind if statement else ""
                 if self._rng.random() >= self._bad.miss.get(kind, self._bad.default_miss):
@@ -275,8 +273,6 @@ class Demonstrator:
                 if unknown > max(1, questions // 4):
                     continue
             words = question.text
-            if self._mixture.restated and rng.random() < self._mixture.restated:
-                words = restate_question(self._world.specs[question.id], rng) or words
             if self._rewording and rng.random() < self._rewording:
                 words = reword_question(words, rng)
             text = render_compact_answer(entries, words)

@@ -1,7 +1,7 @@
 """The imitation loop: cross-entropy on the replies of packed demonstrations, with checkpoints to resume from.
 
 Matrices are updated by Muon, embeddings and norms by AdamW (Muon needs about half the tokens here; the comparison is in
-docs/log.md). The learning rate warms up, stays, and falls linearly to zero over the second half of each round.
+docs/log.md). The learning rate warms up, stays, and falls linearly to zero over the second half.
 The data stream is a function of the seed and the step, so a resumed run sees what an undisturbed one would.
 """
 
@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,17 @@ _SHUFFLE = 512
 _EPOCH_STEPS = 250
 """The data stream starts afresh, from its own seed, every so many steps; resuming happens at these points."""
 
-PHASES: tuple[tuple[int, Mixture], ...] = (
-    (0, Mixture(questions=8, rewording=0.3, drills=2, careful=True)),
-    (3750, Mixture(questions=8, rewording=0.5, drills=2, careful=True, spliced=0.7)),
-    (5000, Mixture(questions=8, rewording=0.5, drills=2, spliced=0.7)),
-    (6000, Mixture(questions=8, rewording=0.3, drills=2, spliced=0.7, restated=0.7)),
+PHASES: tuple[tuple[float, Mixture], ...] = (
+    (0.0, Mixture(questions=8, rewording=0.2, drills=2, careful=True, spliced=0.7)),
+    (0.6, Mixture(questions=8, rewording=0.2, drills=2, spliced=0.7)),
 )
-"""(first step, what is demonstrated from there on): careful decisions while the manager learns to look things up;
-then invented words with the letters of real ones; then the mixture as it is meant, with all its imperfections; at
-last many more phrasings."""
+"""(share of the steps done, what is demonstrated from there on): the manager's drills are careful decisions while it
+learns to look things up, then as imperfect as the rest."""
 
-
-ROUNDS: tuple[tuple[int, float], ...] = ((6000, 1.0), (1500, 0.5))
-"""(steps, height) of each round of the learning rate."""
+ANSWERER_PHASES: tuple[tuple[float, Mixture], ...] = (
+    (0.0, Mixture(questions=12, rewording=0.2, extractions=0.0, decisions=0.0, spliced=0.7)),
+)
+"""The answerer alone, for the model that is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,12 @@ class ImitationSettings:
     """How to imitate.
 
     `rows` x `length` tokens are read a step; `pseudo_words` is the share of invented fillers; `context_weight`
-    weighs the loss on prompt tokens beside that on replies.
+    weighs the loss on prompt tokens beside that on replies. `compiled` runs the model through torch.compile (a C++
+    compiler must be there), which changes its speed and the last digits.
     """
 
     seed: int = 0
-    steps: int = 7500
+    steps: int = 7000
     rows: int = 10
     length: int = 384
     pseudo_words: float = 0.8
@@ -59,6 +59,7 @@ class ImitationSettings:
     warmup: int = 150
     weight_decay: float = 0.02
     optimizer: str = "muon"
+    compiled: bool = False
 
 
 def _shuffled(stream: Iterator[Demonstration], seed: int, part: int) -> Iterator[Demonstration]:
@@ -73,19 +74,30 @@ def _shuffled(stream: Iterator[Demonstration], seed: int, part: int) -> Iterator
 
 
 def _rate(step: int, settings: ImitationSettings) -> float:
-    """Learning rate of a step: in each of the `ROUNDS` it warms up, stays, and falls to zero over the second half."""
-    starts = [sum(length for length, _ in ROUNDS[:number]) for number in range(len(ROUNDS))]
-    number = max(number for number, start in enumerate(starts) if start <= step)
-    start, (length, height) = starts[number], ROUNDS[number]
-    warm = min(1.0, (step - start + 1) / settings.warmup)
-    left = (start + length - step) / (length / 2)
-    return height * settings.lr * warm * min(1.0, max(left, 0.0))
+    """Learning rate of a step: warms up, stays, and falls linearly to zero over the second half."""
+    warm = min(1.0, (step + 1) / settings.warmup)
+    left = (settings.steps - step) / (settings.steps / 2)
+    return settings.lr * warm * min(1.0, max(left, 0.0))
+
+
+def _mixed_precision(device: str) -> AbstractContextManager[Any]:
+    """bfloat16 products where the device multiplies them natively, else nothing; weights stay float32."""
+    torch = import_torch()
+    native = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device, dtype=torch.bfloat16) if native else nullcontext()
 
 
 class Imitation:
     """Trains `model` in place. `encode` maps text to token ids."""
 
-    def __init__(self, model: Any, encode: Callable[[str], list[int]], eos: int, settings: ImitationSettings) -> None:
+    def __init__(
+        self,
+        model: Any,
+        encode: Callable[[str], list[int]],
+        eos: int,
+        settings: ImitationSettings,
+        phases: tuple[tuple[float, Mixture], ...] = PHASES,
+    ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
         self.model = model
@@ -95,6 +107,8 @@ class Imitation:
         self.seconds = 0.0
         self._encode = encode
         self._eos = eos
+        self._phases = phases
+        self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
         others = [p for p in model.parameters() if p.ndim != 2 or p is embedding]
@@ -118,7 +132,7 @@ class Imitation:
         settings = self.settings
         while self.step < settings.steps:
             part = self.step // _EPOCH_STEPS
-            mixture = [mixture for start, mixture in PHASES if start <= self.step][-1]
+            mixture = [mixture for start, mixture in self._phases if start * settings.steps <= self.step][-1]
             seed = derive(settings.seed, "part", part)
             stream = demonstrations(seed, Imperfection(), settings.pseudo_words, mixture)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
@@ -153,12 +167,13 @@ class Imitation:
         model.train()
         device = model.device
         target = torch.from_numpy(batch.target).to(device)
-        hidden = model.model(
-            input_ids=torch.from_numpy(batch.ids).to(device),
-            position_ids=torch.from_numpy(batch.positions).to(device),
-            attention_mask=torch.from_numpy(batch.visible()).to(device),
-            use_cache=False,
-        ).last_hidden_state
+        with _mixed_precision(device.type):
+            hidden = self._body(
+                input_ids=torch.from_numpy(batch.ids).to(device),
+                position_ids=torch.from_numpy(batch.positions).to(device),
+                attention_mask=torch.from_numpy(batch.visible()).to(device),
+                use_cache=False,
+            ).last_hidden_state
         learned = target != -100
         reply = torch.nn.functional.cross_entropy(model.lm_head(hidden[learned]), target[learned])
         loss = reply

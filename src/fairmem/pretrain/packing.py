@@ -61,25 +61,23 @@ class Packer:
 
     def batches(self, demonstrations: Iterable[Demonstration]) -> Iterator[Packed]:
         """Batches until the stream ends; an incomplete last batch is dropped."""
-        arrays = self._empty()
-        row, used, document = 0, 0, 0
+        arrays, used, documents = self._empty(), [0] * self._rows, [0] * self._rows
         for demonstration in demonstrations:
             tokens = self._tokens(demonstration)
             size = len(tokens[0])
             if size > self._length:
                 self.skipped += 1
                 continue
-            if used + size > self._length:
-                row, used, document = row + 1, 0, 0
-                if row == self._rows:
-                    yield Packed(*arrays)
-                    arrays, row = self._empty(), 0
-            document += 1
-            span = slice(used, used + size)
+            row = next((r for r in range(self._rows) if used[r] + size <= self._length), None)
+            if row is None:
+                yield Packed(*arrays)
+                arrays, used, documents, row = self._empty(), [0] * self._rows, [0] * self._rows, 0
+            documents[row] += 1
+            span = slice(used[row], used[row] + size)
             ids, positions, branch, target, context = tokens
-            for array, values in zip(arrays, (ids, positions, document, branch, target, context), strict=True):
+            for array, values in zip(arrays, (ids, positions, documents[row], branch, target, context), strict=True):
                 array[row, span] = values
-            used += size
+            used[row] += size
 
     def _empty(self) -> list[np.ndarray]:
         shape = (self._rows, self._length)

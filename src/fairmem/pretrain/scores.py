@@ -18,7 +18,7 @@ from fairmem.metrics import exact_match
 from fairmem.policy import Message, Policy, SampleRequest
 from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
 from fairmem.seeds import python_rng
-from fairmem.trace import CallFailure, ParseOutcome, StopReason
+from fairmem.trace import CallFailure, ParseOutcome, Role, StopReason
 
 _PERFECT = Imperfection(miss={}, default_miss=0.0, hearsay=0.0, stale=0.0, duplicate=0.0, keep_gone=0.0)
 _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
@@ -40,7 +40,13 @@ class _Tally:
         return shares | {name: self.right[name] / n for name, n in sorted(self.of.items())}
 
 
-def score_base(policy: Policy, split: Split = "test", conversations: int = 24, seed: int = 0) -> dict[str, float]:
+def score_base(
+    policy: Policy,
+    split: Split = "test",
+    conversations: int = 24,
+    seed: int = 0,
+    roles: Sequence[Role] = ("extractor", "manager", "answerer"),
+) -> dict[str, float]:
     """Shares in [0, 1], by name.
 
     `parseable ROLE`: replies in the expected form. `answer exact`: exact match where the shown entries tell
@@ -48,7 +54,7 @@ def score_base(policy: Policy, split: Split = "test", conversations: int = 24, s
     `recall KIND`: said facts that were written. `manager right OP`: decisions a careful manager would take.
     """
     tally = _Tally()
-    for role in ("extractor", "manager", "answerer"):
+    for role in roles:
         _score_role(policy, _examples(split, conversations, seed, role), tally, role)
     return tally.rates()
 

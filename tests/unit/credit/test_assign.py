@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fairmem.credit import CREDIT_RULES, CreditConfig, LogoCredit, assign, session_reward
+from fairmem.credit import CREDIT_RULES, CreditConfig, LogoCredit, Rule, RuleInput, assign, session_reward
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, CallFailure, EpisodeTree, FailureKind, Role, RoleTurn, SessionReward
 
@@ -178,14 +180,13 @@ def test_turns_of_the_answerer_get_no_credit() -> None:
 
 
 def test_a_rule_may_be_a_function_and_the_settings_name_the_default_rule() -> None:
-    def doubled(rewards_G_S, local, settings) -> LogoCredit:  # type: ignore[no-untyped-def]
-        credit = CREDIT_RULES["grpo"](rewards_G_S, local, settings)
-        return LogoCredit(
-            2 * credit.global_G_S, credit.global_kept_G_S, credit.local, credit.local_kept, 0.0, credit.diagnostics
-        )
+    def doubled(given: RuleInput, settings: CreditConfig) -> LogoCredit:
+        credit = CREDIT_RULES["grpo"].apply(given, settings)
+        return replace(credit, global_G_S=2 * credit.global_G_S)
 
     whole = tree(global_branch(0, 0.0, 0.0), global_branch(1, 1.0, 1.0))
     assert assign(whole, doubled, MEAN).turns["g1", "e1"].advantage == 1.0
+    assert assign(whole, Rule(doubled), MEAN) == assign(whole, doubled, MEAN)
     assert assign(whole, None, CreditConfig(rule="grpo")) == assign(whole, "grpo")
 
 
@@ -195,8 +196,8 @@ def test_a_tree_with_nothing_in_it_gives_no_credit() -> None:
 
 
 def test_broken_trees_and_unknown_rules_are_refused_by_name() -> None:
-    with pytest.raises(CreditError, match="unknown credit rule 'ppo'; expected one of grpo, logo"):
-        assign(tree(), "ppo")
+    with pytest.raises(CreditError, match="unknown credit rule 'best'; expected one of grpo, dr_grpo, rloo"):
+        assign(tree(), "best")
     with pytest.raises(CreditError, match="'g0': reward for session 3; the tree has sessions 1 to 2"):
         assign(tree(Branch(id="g0", kind="global", member=0, rewards=rewards(s3=1.0))))
     with pytest.raises(CreditError, match="two rewards for session 1"):

@@ -66,9 +66,10 @@ def test_one_rollout_has_one_advantage_in_its_group(row: MakeRow) -> None:
         check_rows([row(), row(rollout="b1"), row(advantage=0.5, chunk=1)])
 
 
-def test_a_group_does_not_mix_kinds_or_conversations(row: MakeRow) -> None:
-    with pytest.raises(CreditError, match="several kinds or conversations"):
-        check_rows([row(), row(rollout="b1", kind="local")])
+def test_a_group_does_not_mix_conversations(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match="rows of several conversations"):
+        check_rows([row(), row(rollout="b1", conversation="d")])
+    check_rows([row(), row(rollout="b1", kind="local")])  # a rollout and its rerollouts are siblings in a tree
 
 
 def test_rows_of_two_policy_versions_are_not_learned_from_in_one_step(row: MakeRow) -> None:

@@ -58,3 +58,20 @@ def test_every_request_is_in_one_batch_and_no_batch_breaks_a_limit(spans: list[S
         assert len(rows) == 1 or len(rows) <= limits.rows
         assert len(rows) == 1 or len(rows) * (prompt + new) <= limits.tokens
         assert len(rows) == 1 or limits.new_tokens is None or len(rows) * new <= limits.new_tokens
+
+
+def test_a_long_prompt_does_not_make_many_short_ones_long() -> None:
+    spans = [Span(10, 5)] * 20 + [Span(100, 5)]
+    # 21 rows of 100 positions for 300 tokens are 7 per token.
+    assert plan(spans, Limits(rows=64, tokens=10_000, padding=2.0)) == [list(range(20)), [20]]
+    assert plan(spans, Limits(rows=64, tokens=10_000)) == [list(range(21))]
+
+
+def test_small_batches_are_not_split_for_their_padding() -> None:
+    spans = [Span(10, 5)] * 8 + [Span(100, 5)]
+    assert plan(spans, Limits(rows=64, tokens=10_000, padding=2.0)) == [list(range(9))]
+
+
+def test_requests_on_one_prompt_stand_together_among_prompts_of_the_same_length() -> None:
+    spans = [Span(10, 5, sort=number) for number in (0, 1, 0, 1)]
+    assert plan(spans, Limits(rows=2, tokens=1000)) == [[0, 2], [1, 3]]

@@ -53,11 +53,11 @@ def test_a_script_opens_with_rules_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        ("gpt-4", {}, "policy 'gpt-4': not known; expected bundled, hf:PATH"),
+        ("gpt-4", {}, "policy 'gpt-4': not known; expected bundled, bundled:answerer, hf:PATH"),
         ("hf:", {}, "nothing after 'hf'"),
         ("openai", {}, "nothing after 'openai'"),
         ("scripted:x", {}, "takes no argument"),
-        ("bundled:x", {}, "takes no argument"),
+        ("bundled:x", {}, "no such bundled model, expected bundled or bundled:answerer"),
         ("scripted", {"base_url": "http://x/v1"}, "unexpected keyword argument 'base_url'"),
         ("openai:x", {"temperature": 1}, "unexpected keyword argument 'temperature'"),
         ("hf:folder", {"beam": 4}, "unexpected keyword argument 'beam'"),
@@ -77,12 +77,13 @@ def test_a_path_that_does_not_exist_is_a_missing_model_folder(tmp_path: Path) ->
         open_policy(str(tmp_path / "absent"))
 
 
-def test_the_bundled_model_opens_or_says_that_it_is_absent() -> None:
-    folder = files("fairmem") / "assets" / "base"
-    assert folder_of("bundled") == folder
+@pytest.mark.parametrize(("spec", "name"), [("bundled", "base"), ("bundled:answerer", "answerer")])
+def test_the_bundled_models_open_or_say_that_they_are_absent(spec: str, name: str) -> None:
+    folder = files("fairmem") / "assets" / name
+    assert folder_of(spec) == folder
     if folder.is_dir():
-        policy = open_policy("bundled", device="cpu")
-        assert (policy.name, policy.family) == ("bundled", "compact")
+        policy = open_policy(spec, device="cpu")
+        assert (policy.name, policy.family) == (spec, "compact")
     else:
         with pytest.raises(ModelError, match="no bundled model"):
-            open_policy("bundled")
+            open_policy(spec)

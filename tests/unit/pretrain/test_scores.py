@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairmem.policy import Prompt, Reply, SampleRequest, ScriptedPolicy
-from fairmem.pretrain.card import write_card
+from fairmem.pretrain.card import Trained, write_card
 from fairmem.pretrain.imitate import ImitationSettings
 from fairmem.pretrain.scores import _examples, score_base
 
@@ -61,13 +61,20 @@ def test_a_model_that_babbles_is_not_parseable() -> None:
 
 def test_the_card_tells_how_the_model_was_made_and_what_it_scores(tmp_path: Path) -> None:
     measured = {"train": {"answer exact": 0.9375, "recall food": 0.25}, "test": {"answer exact": 0.875}}
-    write_card(tmp_path, ImitationSettings(seed=3, steps=70), 1_234_567, 89_000_000, 3630.0, "cpu", measured)
+    base = Trained(ImitationSettings(seed=3, steps=70), 89_000_000, 3630.0)
+    answerer = Trained(ImitationSettings(seed=4, steps=28), 5_000_000, 600.0)
+    write_card(tmp_path, [base, answerer], 1_234_567, "cpu", measured)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "A 1,234,567 parameter Qwen3" in card
+    assert "Two 1,234,567 parameter Qwen3 models" in card
     assert "`fairmem pretrain --out FOLDER --seed 3 --steps 70`" in card
-    assert "| tokens seen | 89,000,000 |" in card and "60 minutes on cpu" in card
+    assert "| base | 70 steps, 89,000,000 tokens, 60 minutes on cpu |" in card
+    assert "| answerer | 28 more steps, 5,000,000 tokens, 10 minutes |" in card
     assert "| answer exact | 0.938 | 0.875 |\n| recall food | 0.250 | - |" in card
     assert "{" not in card and "food 0.75" in card
     saved = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert saved["scores"] == measured
-    assert (saved["settings"]["steps"], saved["parameters"], saved["seconds"]) == (70, 1_234_567, 3630.0)
+    assert (saved["base"]["settings"]["steps"], saved["parameters"], saved["answerer"]["seconds"]) == (
+        70,
+        1_234_567,
+        600.0,
+    )

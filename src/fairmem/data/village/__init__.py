@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairmem.data.dates import long_date
+from fairmem.data.village.kinds import KINDS
 from fairmem.data.village.lexicon import Lexicon, pseudo_lexicon, real_lexicon
 from fairmem.data.village.oracle import (
     UNKNOWN,
@@ -21,8 +22,8 @@ from fairmem.data.village.oracle import (
     read,
     support,
 )
-from fairmem.data.village.phrasing import KINDS, SPLITS, Split
 from fairmem.data.village.questions import QuestionWriter
+from fairmem.data.village.splits import SPLITS, Split
 from fairmem.data.village.world import MAX_SESSIONS, Simulator
 from fairmem.errors import ConfigError
 from fairmem.seeds import python_rng
@@ -98,7 +99,7 @@ def simulate(
     if pseudo_words:
         lexicon = pseudo_lexicon(python_rng(seed, "village", split, index, "words"), lexicon, pseudo_words, spliced)
     history = Simulator(python_rng(seed, "village", split, index, "story"), lexicon, split, difficulty).run(sessions)
-    writer = QuestionWriter(python_rng(seed, "village", split, index, "questions"), lexicon, split, history)
+    writer = QuestionWriter(python_rng(seed, "village", split, index, "questions"), split, history)
     questions, specs = writer.write()
     conversation = Conversation(
         id=f"village-{split}-{seed}-{index}",

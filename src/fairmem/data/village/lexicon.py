@@ -7,14 +7,13 @@ Pseudo-words, drawn fresh for every conversation, are what teaches a small model
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from fairmem.data.village.phrasing import SPLITS, Split
+from fairmem.data.village.splits import SPLITS, Split, split_of
 
 _CONSONANTS = "bcdfghjklmnprstvwz"
 _VOWELS = "aeiou"
@@ -31,20 +30,23 @@ class Lexicon:
     values: dict[str, tuple[str, ...]]
 
 
-def _split_of(word: str) -> Split:
-    share = int.from_bytes(hashlib.sha256(f"village split: {word.lower()}".encode()).digest()[:4], "big") / 2**32
-    return SPLITS[0] if share < 0.7 else SPLITS[1] if share < 0.82 else SPLITS[2]
-
-
 @cache
 def real_lexicon(split: Split) -> Lexicon:
     """The real words of one split (about 70 / 12 / 18 % of them in train / val / test)."""
     lists: dict[str, list[str]] = json.loads(
         resources.files("fairmem.data.village").joinpath("lexicon.json").read_text(encoding="utf-8")
     )
-    kept = {key: tuple(w for w in words if _split_of(w) == split) for key, words in lists.items()}
+    kept = {key: tuple(w for w in words if split_of(w) == split) for key, words in lists.items()}
     names = kept.pop("names")
     return Lexicon(names, kept)
+
+
+@cache
+def _all_words() -> frozenset[str]:
+    """Every real name and value, in lower case: none is invented by chance, as another split may hold it."""
+    lexicons = [real_lexicon(split) for split in SPLITS]
+    names = {name.lower() for lexicon in lexicons for name in lexicon.names}
+    return frozenset(names | {v.lower() for lexicon in lexicons for words in lexicon.values.values() for v in words})
 
 
 def _pseudo_word(rng: random.Random) -> str:
@@ -72,21 +74,25 @@ def pseudo_lexicon(rng: random.Random, base: Lexicon, share: float = 0.8, splice
     def invented(words: tuple[str, ...]) -> str:
         return _spliced(rng, words) if spliced and rng.random() < spliced else _pseudo_word(rng)
 
+    real = _all_words()
+
     def filler(key: str) -> str:
         if rng.random() >= share:
             return rng.choice(base.values[key])
-        word = invented(base.values[key])
-        if rng.random() < 0.3:
-            word += " " + invented(base.values[key])
+        while True:
+            word = invented(base.values[key])
+            if rng.random() < 0.3:
+                word += " " + invented(base.values[key])
+            if word not in real:
+                break
         return word.title() if key in _CAPITALISED else word
 
-    real = {name for split in SPLITS for name in real_lexicon(split).names}
     names: dict[str, None] = {}
     while len(names) < 6:
         name = invented(base.names).capitalize()
         if rng.random() >= share:
             name = rng.choice(base.names)
-        elif name in real:  # "Mason" may be made up by chance; names of other splits must not be seen
+        elif name.lower() in real:  # "Mason" may be made up by chance; names of other splits must not be seen
             continue
         names[name] = None
     return Lexicon(tuple(names), {key: tuple(filler(key) for _ in range(_PER_CONVERSATION)) for key in base.values})

@@ -2,7 +2,7 @@
 
 Used to check the generator (gold answers must follow from gold memory), to write demonstrations for
 pretraining from any memory state, and to score a memory without a model. The sentences are the
-canonical ones of `phrasing.py`; anything else is unknown to the oracle and is left alone.
+canonical ones of `kinds.py`; anything else is unknown to the oracle and is left alone.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Literal
 
 from fairmem.data.base import REFUSAL
 from fairmem.data.dates import long_date
-from fairmem.data.village.phrasing import KINDS
+from fairmem.data.village.kinds import KINDS
 
 UNKNOWN = REFUSAL
 """The answer when memory does not tell."""
 
-QuestionForm = Literal["value", "list", "when", "whether", "two_hop"]
+QuestionForm = Literal["value", "list", "when", "pair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ class Statement:
 class QuestionSpec:
     """What a question asks for, in a form the oracle can answer from any memory.
 
-    `value` is the named value of `when`, `whether` and `two_hop` questions; `then` is the kind that a
-    two-hop question asks for after finding the person whose `kind` is `value`.
+    `value` is the named value of `when` questions; `then` is the second kind that a `pair` question asks for.
     """
 
     form: QuestionForm
@@ -62,7 +61,7 @@ def _pattern(sentence: str) -> re.Pattern[str]:
     return re.compile(text.replace(r"\{a\}", "an?"))
 
 
-_PATTERNS = [(_pattern(s), k.name, True) for k in KINDS.values() for s in k.canonical] + [
+_PATTERNS = [(_pattern(k.canonical), k.name, True) for k in KINDS.values()] + [
     (_pattern(k.gone), k.name, False) for k in KINDS.values() if k.gone
 ]
 
@@ -132,7 +131,7 @@ def _held(
 def support(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> list[tuple[str, str]]:
     """What the answer to `spec` rests on: (sentence of `memory`, the part of the answer it gives) each.
 
-    A sentence that only leads to the next has an empty part. Nothing is returned where memory does not tell.
+    A pair of which memory knows one gives that one. Nothing is returned where memory does not tell.
     `memory` holds (sentence, time of its latest version), oldest first.
     """
     known = [(statement, text, time) for text, time in memory if (statement := read(text)) is not None]
@@ -141,17 +140,9 @@ def support(spec: QuestionSpec, memory: Sequence[tuple[str, datetime]]) -> list[
             if s.holds and (s.speaker, s.kind, s.value) == (spec.speaker, spec.kind, spec.value):
                 return [(text, long_date(time))]
         return []
-    if spec.form == "two_hop":
-        for person in dict.fromkeys(s.speaker for s, _, _ in known):
-            for s, text, _ in _held(person, spec.kind, known):
-                if s.value == spec.value:
-                    found = _held(person, spec.then, known)
-                    return [(text, ""), *((t, f.value) for f, t, _ in found)] if found else []
-        return []
     held = _held(spec.speaker, spec.kind, known)
-    if spec.form == "whether" and held:
-        same = [text for s, text, _ in held if s.value == spec.value]
-        return [(same[0], "yes")] if same else [(held[-1][1], "no")]
+    if spec.form == "pair":
+        held += _held(spec.speaker, spec.then, known)
     return [(text, s.value) for s, text, _ in held]
 
 

@@ -6,13 +6,14 @@ answer changes. Up to `PER_SESSION` questions begin to hold at each session, spr
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 
 from fairmem.data.dates import long_date
-from fairmem.data.village.lexicon import Lexicon
+from fairmem.data.village.kinds import ASKS_PAIR, KINDS, PAIRED, article
 from fairmem.data.village.oracle import UNKNOWN, QuestionSpec
-from fairmem.data.village.phrasing import KINDS, TWO_HOP, Split, SplitTexts, article
+from fairmem.data.village.splits import Split, phrasings
 from fairmem.data.village.world import History, Version
 from fairmem.types import CATEGORIES, Category, Question
 
@@ -33,10 +34,9 @@ class _Candidate:
 class QuestionWriter:
     """Writes the questions of one history. Draws only from `rng`."""
 
-    def __init__(self, rng: random.Random, lexicon: Lexicon, split: Split, history: History) -> None:
-        """`lexicon` gives the wrong values of yes/no questions, `split` the wording."""
+    def __init__(self, rng: random.Random, split: Split, history: History) -> None:
+        """`split` gives the wording."""
         self._rng = rng
-        self._lexicon = lexicon
         self._split: Split = split
         self._history = history
         self._last = history.sessions[-1].index
@@ -46,7 +46,7 @@ class QuestionWriter:
 
     def write(self) -> tuple[list[Question], dict[str, QuestionSpec]]:
         """The questions in order of `asked_from`, and what each asks for, by question id."""
-        candidates = self._about_single() + self._about_multiple() + self._when() + self._two_hop() + self._absent()
+        candidates = self._about_single() + self._about_multiple() + self._when() + self._pairs() + self._absent()
         by_session: dict[int, list[_Candidate]] = {}
         for candidate in candidates:
             by_session.setdefault(candidate.asked_from, []).append(candidate)
@@ -75,8 +75,8 @@ class QuestionWriter:
         adversarial = [c for c in chosen if c.category == "adversarial"][:1]
         return [c for c in chosen if c.category != "adversarial"][: PER_SESSION - len(adversarial)] + adversarial
 
-    def _text(self, texts: SplitTexts, speaker: str, value: str = "") -> str:
-        return self._rng.choice(texts[self._split]).format(n=speaker, v=value, a=article(value))
+    def _text(self, lines: tuple[str, ...], speaker: str, value: str = "") -> str:
+        return self._rng.choice(phrasings(lines, self._split)).format(n=speaker, v=value, a=article(value))
 
     def _about_single(self) -> list[_Candidate]:
         out: list[_Candidate] = []
@@ -89,35 +89,12 @@ class QuestionWriter:
                 if until is not None and until < v.session:
                     continue
                 category: Category = "knowledge_update" if number else "single_hop"
-                out.append(
-                    _Candidate(
-                        QuestionSpec("value", speaker, name),
-                        category,
-                        self._text(kind.asks, speaker),
-                        v.value,
-                        (v.turn,),
-                        v.session,
-                        until,
-                    )
-                )
-                if self._rng.random() < 0.35:
-                    out.append(self._whether(v, until, {v.value}))
+                spec = QuestionSpec("value", speaker, name)
+                asked: list[tuple[Category, str]] = [(category, self._text(kind.asks, speaker))]
+                if self._rng.random() < 0.3:
+                    asked.append(("open_domain", self._text(kind.asks_use, speaker)))
+                out += [_Candidate(spec, c, text, v.value, (v.turn,), v.session, until) for c, text in asked]
         return out
-
-    def _whether(self, version: Version, until: int | None, held: set[str]) -> _Candidate:
-        right = self._rng.random() < 0.5
-        others = [x for x in self._lexicon.values[version.kind.lexicon_key] if x not in held]
-        right = right or not others
-        value = version.value if right else self._rng.choice(others)
-        return _Candidate(
-            QuestionSpec("whether", version.speaker, version.kind.name, value),
-            "open_domain",
-            self._text(version.kind.asks_whether, version.speaker, value),
-            "yes" if right else "no",
-            (version.turn,),
-            version.session,
-            until,
-        )
 
     def _about_multiple(self) -> list[_Candidate]:
         """Questions about sets of values, one per stretch of sessions over which the set does not change."""
@@ -141,50 +118,39 @@ class QuestionWriter:
                 answer = ", ".join(v.value for v in held) or UNKNOWN
                 spec = QuestionSpec("list", speaker, name)
                 out.append(_Candidate(spec, category, self._text(kind.asks, speaker), answer, evidence, start, until))
-                new = [v for v in held if v.session == start]
-                if new and kind.asks_whether["train"] and self._rng.random() < 0.3:
-                    out.append(self._whether(new[-1], until, {v.value for v in held}))
+                if held and self._rng.random() < 0.3:
+                    text = self._text(kind.asks_use, speaker)
+                    out.append(_Candidate(spec, "open_domain", text, answer, evidence, start, until))
         return out
 
     def _when(self) -> list[_Candidate]:
         out: list[_Candidate] = []
         for v in self._history.versions:
             until = None if v.until is None else v.until - 1
-            if v.kind.asks_when["train"] and (until is None or until >= v.session):
+            if v.kind.asks_when and (until is None or until >= v.session):
                 spec = QuestionSpec("when", v.speaker, v.kind.name, v.value)
                 text = self._text(v.kind.asks_when, v.speaker, v.value)
                 out.append(_Candidate(spec, "temporal", text, long_date(v.time), (v.turn,), v.session, until))
         return out
 
-    def _two_hop(self) -> list[_Candidate]:
+    def _pairs(self) -> list[_Candidate]:
+        """Multi-hop: two facts of one person at once, for as long as both hold."""
         out: list[_Candidate] = []
-        for (first, second), texts in TWO_HOP.items():
-            for a in self._history.versions:
-                if a.kind.name != first:
-                    continue
-                for b in self._by_slot.get((a.speaker, second), []):
-                    start = max(a.session, b.session)
-                    ends = [x.until - 1 for x in (a, b) if x.until is not None]
-                    until = min(ends) if ends else None
-                    if (until is not None and until < start) or self._shared(a):
-                        continue
-                    out.append(
-                        _Candidate(
-                            QuestionSpec("two_hop", a.speaker, first, a.value, second),
-                            "multi_hop",
-                            self._rng.choice(texts[self._split]).format(v=a.value),
-                            b.value,
-                            (a.turn, b.turn),
-                            start,
-                            until,
-                        )
-                    )
+        for speaker in self._history.speakers:
+            for first, second in itertools.permutations(PAIRED, 2):
+                for a in self._by_slot.get((speaker, first.name), []):
+                    for b in self._by_slot.get((speaker, second.name), []):
+                        start = max(a.session, b.session)
+                        ends = [x.until - 1 for x in (a, b) if x.until is not None]
+                        until = min(ends) if ends else None
+                        if a.session == b.session or (until is not None and until < start):
+                            continue
+                        text = self._rng.choice(phrasings(ASKS_PAIR, self._split))
+                        text = text.format(n=speaker, x=first.noun, y=second.noun)
+                        spec = QuestionSpec("pair", speaker, first.name, then=second.name)
+                        answer = f"{a.value}, {b.value}"
+                        out.append(_Candidate(spec, "multi_hop", text, answer, (a.turn, b.turn), start, until))
         return out
-
-    def _shared(self, version: Version) -> bool:
-        """Whether the other speaker ever has the same value, which would make 'the one who ...' ambiguous."""
-        others = [s for s in self._history.speakers if s != version.speaker]
-        return any(v.value == version.value for s in others for v in self._by_slot.get((s, version.kind.name), []))
 
     def _absent(self) -> list[_Candidate]:
         """Adversarial: asks one speaker about what only the other one has told."""

@@ -13,23 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from fairmem.data.village.kinds import KINDS, Kind, article
 from fairmem.data.village.lexicon import Lexicon
-from fairmem.data.village.phrasing import (
-    CLOSERS,
-    KINDS,
-    OPENERS,
-    OTHERS_SAY,
-    RELATIONS,
-    SMALL_TALK,
-    Kind,
-    Split,
-    article,
-)
+from fairmem.data.village.splits import Split, phrasings
+from fairmem.data.village.talk import CLOSERS, OPENERS, OTHERS_SAY, RELATIONS, SMALL_TALK
 from fairmem.errors import ConfigError
 from fairmem.types import Delta, Session, Turn
 
 MAX_SESSIONS = 128
-_MOST_HELD = {"pet": 2, "item": 3, "instrument": 2, "plan": 2, "trip": 5}
+_MOST_HELD = {"pet": 2, "item": 2, "instrument": 2, "plan": 2, "trip": 3}
 _STATED_KINDS = tuple(KINDS[name] for name in KINDS if name != "trip")
 
 
@@ -109,36 +101,40 @@ class Simulator:
         return Session(index, self._time, tuple(turns))
 
     def _utterance(self, speaker: str, session: int, turn: str) -> str:
-        rng, split = self._rng, self._split
+        rng = self._rng
         u = rng.random()
         if u < self._p_small_talk:
-            return rng.choice(SMALL_TALK[split])
+            return self._phrase(SMALL_TALK)
         text = self._about_others(turn) if u < self._p_other else self._statement(speaker, session, turn)
         if u >= self._p_other and rng.random() < 0.12 * self._difficulty:
             text = f"{text} {self._statement(speaker, session, turn)}"
         if rng.random() < self._p_dressing:
-            text = f"{rng.choice(OPENERS[split])} {text}"
+            text = f"{self._phrase(OPENERS)} {text}"
         if rng.random() < self._p_dressing:
-            text = f"{text} {rng.choice(CLOSERS[split])}"
+            text = f"{text} {self._phrase(CLOSERS)}"
         return text
 
+    def _phrase(self, lines: tuple[str, ...]) -> str:
+        return self._rng.choice(phrasings(lines, self._split))
+
     def _about_others(self, turn: str) -> str:
-        rng, split = self._rng, self._split
+        rng = self._rng
         key = rng.choice(tuple(OTHERS_SAY))
         value = rng.choice(self._lexicon.values[key])
         other = rng.choice(self._others)
-        relation = rng.choice(RELATIONS[split]).format(o=other)
-        sentence = KINDS[key].canonical[0].format(n=other, v=value, a=article(value))
+        relation = self._phrase(RELATIONS).format(o=other)
+        sentence = KINDS[key].canonical.format(n=other, v=value, a=article(value))
         self.history.hearsay.append((turn, sentence))
-        return rng.choice(OTHERS_SAY[key][split]).format(r=relation, v=value, a=article(value))
+        return self._phrase(OTHERS_SAY[key]).format(r=relation, v=value, a=article(value))
 
     def _statement(self, speaker: str, session: int, turn: str) -> str:
         rng, current = self._rng, self._current[speaker]
         u = rng.random()
-        if u < self._p_repeat and current:
-            return self._repeat(rng.choice(current), session, turn)
+        told = [v for v in current if v.turn != turn]  # nobody repeats or recants within one breath
+        if u < self._p_repeat and told:
+            return self._repeat(rng.choice(told), session, turn)
         if u < self._p_gone:
-            losable = [v for v in current if v.kind.gone]
+            losable = [v for v in told if v.kind.gone]
             if losable:
                 return self._take_back(rng.choice(losable), session, turn)
         elif u < self._p_fulfil:
@@ -177,29 +173,25 @@ class Simulator:
     def _state(
         self, speaker: str, kind: Kind, value: str, session: int, turn: str, replaces: Version | None = None
     ) -> str:
-        form, template = self._rng.choice(kind.says[self._split])
-        sentence = kind.canonical[form].format(n=speaker, v=value, a=article(value))
+        sentence = kind.canonical.format(n=speaker, v=value, a=article(value))
         version = Version(speaker, kind, value, sentence, turn, session, self._time)
         self._current[speaker].append(version)
         self.history.versions.append(version)
         change: Literal["new", "change"] = "new" if replaces is None else "change"
         previous = None if replaces is None else replaces.sentence
         self.history.deltas.append(Delta(session, turn, change, speaker, sentence, previous))
-        return _spoken(template, value)
+        return _spoken(self._phrase(kind.says), value)
 
     def _repeat(self, version: Version, session: int, turn: str) -> str:
-        form, template = self._rng.choice(version.kind.says[self._split])
-        value = version.value
-        sentence = version.kind.canonical[form].format(n=version.speaker, v=value, a=article(value))
-        self.history.deltas.append(Delta(session, turn, "repeat", version.speaker, sentence, version.sentence))
-        return _spoken(template, value)
+        self.history.deltas.append(Delta(session, turn, "repeat", version.speaker, version.sentence, version.sentence))
+        return _spoken(self._phrase(version.kind.says), version.value)
 
     def _take_back(self, version: Version, session: int, turn: str) -> str:
         self._end(version, session, turn)
         value = version.value
         sentence = version.kind.gone.format(n=version.speaker, v=value, a=article(value))
         self.history.deltas.append(Delta(session, turn, "retract", version.speaker, sentence, version.sentence))
-        return _spoken(self._rng.choice(version.kind.says_gone[self._split]), value)
+        return _spoken(self._phrase(version.kind.says_gone), value)
 
     def _end(self, version: Version, session: int, turn: str) -> None:
         version.until = session

@@ -22,7 +22,7 @@ from fairmem.data.village import (
     simulate,
     support,
 )
-from fairmem.data.village.phrasing import article
+from fairmem.data.village.kinds import article
 
 MAY, JUNE, JULY = datetime(2023, 5, 7), datetime(2023, 6, 1), datetime(2023, 7, 30)
 
@@ -30,13 +30,12 @@ Memory = list[tuple[str, datetime]]
 
 
 @pytest.mark.parametrize("name", list(KINDS))
-def test_reading_is_the_inverse_of_writing_for_every_form_of_a_kind(name: str) -> None:
+def test_reading_is_the_inverse_of_writing_for_every_kind(name: str) -> None:
     kind = KINDS[name]
     for split in SPLITS:
         for value in real_lexicon(split).values[kind.lexicon_key]:
-            for sentence in kind.canonical:
-                written = sentence.format(n="Ana", v=value, a=article(value))
-                assert read(written) == Statement("Ana", name, value, True)
+            written = kind.canonical.format(n="Ana", v=value, a=article(value))
+            assert read(written) == Statement("Ana", name, value, True)
             if kind.gone:
                 written = kind.gone.format(n="Ana", v=value, a=article(value))
                 assert read(written) == Statement("Ana", name, value, False)
@@ -66,9 +65,8 @@ MEMORY = (
     ("fact", "decision"),
     [
         ("Ana lives in Lodz.", Decision("NOOP", 0)),
-        ("Ana's home is in Lodz.", Decision("NOOP", 0)),
         ("Ana lives in Oslo.", Decision("UPDATE", 0)),
-        ("Bo's home is in Lodz.", Decision("UPDATE", 3)),
+        ("Bo lives in Lodz.", Decision("UPDATE", 3)),
         ("Ana works as a baker.", Decision("INSERT")),
         ("Ana has a cat as a pet.", Decision("NOOP", 1)),
         ("Ana has a dog as a pet.", Decision("INSERT")),
@@ -99,12 +97,11 @@ def test_a_careful_manager(fact: str, decision: Decision) -> None:
         (QuestionSpec("list", "Ana", "trip"), "Peru"),
         (QuestionSpec("when", "Ana", "trip", "Peru"), "30 July 2023"),
         (QuestionSpec("when", "Ana", "city", "Oslo"), UNKNOWN),
-        (QuestionSpec("whether", "Ana", "city", "Lodz"), "yes"),
-        (QuestionSpec("whether", "Ana", "city", "Oslo"), "no"),
-        (QuestionSpec("whether", "Bo", "food", "soup"), UNKNOWN),
-        (QuestionSpec("two_hop", "Bo", "job", "baker", "city"), "Oslo"),
-        (QuestionSpec("two_hop", "Ana", "city", "Lodz", "job"), UNKNOWN),
-        (QuestionSpec("two_hop", "Ana", "city", "Paris", "job"), UNKNOWN),
+        # In the order of the question, not of the telling.
+        (QuestionSpec("pair", "Bo", "job", then="city"), "baker, Oslo"),
+        # Of two facts one is known: half an answer, not none.
+        (QuestionSpec("pair", "Ana", "job", then="city"), "Lodz"),
+        (QuestionSpec("pair", "Ana", "job", then="food"), UNKNOWN),
     ],
 )
 def test_a_perfect_answerer(spec: QuestionSpec, expected: str) -> None:
@@ -112,11 +109,11 @@ def test_a_perfect_answerer(spec: QuestionSpec, expected: str) -> None:
         ("Ana has a cat as a pet.", MAY),
         ("Ana has an owl as a pet.", MAY),
         ("Ana plans to visit Peru.", MAY),
-        ("Ana's home is in Lodz.", MAY),
+        ("Ana lives in Lodz.", MAY),
         ("Ana has a dog as a pet.", JUNE),
         ("Ana no longer has an owl as a pet.", JUNE),
         ("Bo lives in Oslo.", JUNE),
-        ("Bo's job is baker.", JUNE),
+        ("Bo works as a baker.", JUNE),
         ("It rained.", JUNE),
         ("Ana visited Peru.", JULY),
     ]
@@ -126,18 +123,15 @@ def test_a_perfect_answerer(spec: QuestionSpec, expected: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (QuestionSpec("value", "Ana", "city"), [("Ana's home is in Lodz.", "Lodz")]),
+        (QuestionSpec("value", "Ana", "city"), [("Ana lives in Lodz.", "Lodz")]),
         (QuestionSpec("list", "Ana", "pet"), [("Ana has a cat as a pet.", "cat"), ("Ana has a dog as a pet.", "dog")]),
-        (QuestionSpec("when", "Ana", "city", "Lodz"), [("Ana's home is in Lodz.", "1 June 2023")]),
-        (QuestionSpec("whether", "Ana", "city", "Lodz"), [("Ana's home is in Lodz.", "yes")]),
-        (QuestionSpec("whether", "Ana", "city", "Oslo"), [("Ana's home is in Lodz.", "no")]),
-        # The first sentence leads to the second and answers nothing itself.
+        (QuestionSpec("when", "Ana", "city", "Lodz"), [("Ana lives in Lodz.", "1 June 2023")]),
         (
-            QuestionSpec("two_hop", "Ana", "city", "Lodz", "job"),
-            [("Ana's home is in Lodz.", ""), ("Ana works as a baker.", "baker")],
+            QuestionSpec("pair", "Ana", "city", then="job"),
+            [("Ana lives in Lodz.", "Lodz"), ("Ana works as a baker.", "baker")],
         ),
         (QuestionSpec("value", "Bo", "city"), []),
-        (QuestionSpec("two_hop", "Bo", "city", "Oslo", "job"), []),
+        (QuestionSpec("pair", "Bo", "city", then="job"), []),
     ],
 )
 def test_an_answer_rests_on_the_sentences_that_tell_it(spec: QuestionSpec, expected: list[tuple[str, str]]) -> None:
@@ -145,7 +139,7 @@ def test_an_answer_rests_on_the_sentences_that_tell_it(spec: QuestionSpec, expec
         ("Ana lives in Paris.", MAY),
         ("Ana has a cat as a pet.", MAY),
         ("Ana works as a baker.", MAY),
-        ("Ana's home is in Lodz.", JUNE),
+        ("Ana lives in Lodz.", JUNE),
         ("Ana has a dog as a pet.", JUNE),
     ]
     assert support(spec, memory) == expected
@@ -198,18 +192,19 @@ def test_gold_answers_follow_from_gold_memory_after_every_session_at_which_they_
         sessions = 24 if index % 20 == 0 else 8
         wrong += wrong_answers(simulate(21, split, index, sessions, (0.0, 0.5, 1.0)[index % 3], pseudo_words), asked)
     assert wrong == []
-    assert set(asked) == {"value", "list", "when", "whether", "two_hop"} and sum(asked.values()) > 5000
+    assert set(asked) == {"value", "list", "when", "pair"} and sum(asked.values()) > 5000
 
 
 def test_the_oracle_notices_a_memory_that_keeps_what_was_taken_back() -> None:
     # The check above would be worth nothing if any memory passed it: deletions are left out here.
-    world = simulate(21, "train", 1, 16, 1.0)
-    kept: Memory = []
-    times = {session.index: session.time for session in world.conversation.sessions}
-    for delta in world.conversation.deltas:
-        if delta.kind != "retract":
-            remember(kept, delta.content, times[delta.session])
-    wrong = [
-        q.id for q in world.conversation.questions_after(16) if answer(world.specs[q.id], kept) != q.answer
-    ]  # fmt: skip
+    wrong: list[str] = []
+    for index in range(4):
+        world = simulate(21, "train", index, 16, 1.0)
+        kept: Memory = []
+        times = {session.index: session.time for session in world.conversation.sessions}
+        for delta in world.conversation.deltas:
+            if delta.kind != "retract":
+                remember(kept, delta.content, times[delta.session])
+        asked = world.conversation.questions_after(16)
+        wrong += [q.id for q in asked if answer(world.specs[q.id], kept) != q.answer]
     assert wrong

@@ -1,0 +1,140 @@
+"""The decode loop: each distinct prompt is read once, and rows that have ended leave the batch.
+
+Siblings ask the same prompt many times (a group of rollouts reads the same turns), and their replies end after very
+different lengths. `generate` of transformers reads every copy of a prompt and carries every row to the end of the
+longest; `benchmarks/rollout.py` prints what this loop saves. The model, its cache and its attention are
+transformers' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairmem.policy.base import SampleRequest
+from fairmem.policy.inverse_cdf import draw, uniforms
+from fairmem.policy.torch_setup import import_torch
+
+import_torch()
+
+import torch  # noqa: E402 - prepared by the line above
+
+_KEEP = 0.75
+"""Rows that have ended are dropped once no more than this share of the batch goes on; dropping copies the cache."""
+
+Drawn = tuple[tuple[int, ...], tuple[float, ...]]
+"""Sampled ids and their log-probabilities in nats, of one request."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What is still being written. Row i of every tensor belongs to request `index[i]`."""
+
+    index: torch.Tensor
+    position: torch.Tensor
+    mask: torch.Tensor
+    uniforms: torch.Tensor
+    temperature: torch.Tensor
+    limit: torch.Tensor
+
+    def keep(self, rows: torch.Tensor) -> _Rows:
+        return _Rows(
+            self.index[rows],
+            self.position[rows],
+            self.mask[rows],
+            self.uniforms[rows],
+            self.temperature[rows],
+            self.limit[rows],
+        )
+
+
+def decode(
+    model: Any, prompts: Sequence[Sequence[int]], requests: Sequence[SampleRequest], eos: Sequence[int]
+) -> list[Drawn]:
+    """One reply per request, cut at its end token (which is kept) or at its own limit.
+
+    Args:
+        model: A causal language model of transformers, in eval mode, gradients off.
+        prompts: Token ids of each request's prompt, none empty.
+        requests: Limit, temperature and seed of each.
+        eos: Ids that end a reply.
+    """
+    device = model.device
+    distinct: dict[tuple[int, ...], int] = {}
+    owner = torch.tensor([distinct.setdefault(tuple(prompt), len(distinct)) for prompt in prompts], device=device)
+    ids, mask = padded(list(distinct), eos[0], left=True, device=device)
+    logits, cache = _read(model, ids, mask)
+    if len(distinct) < len(prompts):
+        cache.batch_select_indices(owner)
+        logits, mask = logits[owner], mask[owner]
+    steps = max(request.max_tokens for request in requests)
+    rows = _Rows(
+        index=torch.arange(len(requests), device=device),
+        position=mask.sum(dim=1),
+        mask=torch.cat([mask, mask.new_ones(len(requests), steps)], dim=1),
+        uniforms=torch.from_numpy(np.stack([uniforms(r.seed, steps) for r in requests])).to(device),
+        temperature=torch.tensor([r.temperature for r in requests], device=device),
+        limit=torch.tensor([r.max_tokens for r in requests], device=device),
+    )
+    ends = torch.tensor(list(eos), device=device)
+    drawn: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    alive = torch.ones_like(owner, dtype=torch.bool)
+    for step in range(steps):
+        tokens, logp = draw(logits, rows.uniforms[:, step], rows.temperature)
+        drawn.append((rows.index[alive], tokens[alive], logp[alive]))
+        alive = alive & ~torch.isin(tokens, ends) & (rows.limit > step + 1)
+        going = int(alive.sum())
+        if not going:
+            break
+        if going <= _KEEP * len(alive):
+            kept = alive.nonzero().squeeze(1)
+            rows, tokens, alive = rows.keep(kept), tokens[kept], alive[kept]
+            cache.batch_select_indices(kept)
+        width = ids.shape[1] + step + 1
+        logits = model(
+            input_ids=tokens.unsqueeze(1),
+            attention_mask=rows.mask[:, :width],
+            position_ids=(rows.position + step).unsqueeze(1),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+    return _by_request(drawn, len(requests))
+
+
+def padded(
+    rows: Sequence[Sequence[int]], fill: int, *, left: bool, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`rows` as int64 [B, longest] with their mask (1 on real tokens), padded with `fill` on one side."""
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), fill, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        place = slice(width - len(row), width) if left else slice(0, len(row))
+        ids[index, place] = torch.tensor(row, dtype=torch.long)
+        mask[index, place] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _read(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """Logits [U, V] after each prompt, and the cache."""
+    out = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1], out.past_key_values
+
+
+def _by_request(drawn: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], count: int) -> list[Drawn]:
+    ids: list[list[int]] = [[] for _ in range(count)]
+    logprobs: list[list[float]] = [[] for _ in range(count)]
+    for index, tokens, logp in drawn:
+        for row, token, value in zip(index.tolist(), tokens.tolist(), logp.tolist(), strict=True):
+            ids[row].append(token)
+            logprobs[row].append(value)
+    return [(tuple(i), tuple(p)) for i, p in zip(ids, logprobs, strict=True)]
