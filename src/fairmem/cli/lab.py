@@ -9,8 +9,8 @@ from typing import Any
 
 from fairmem.errors import ConfigError
 
-_NUMBERS = ("replications", "estimates", "tokens", "skill", "seed")
-_LISTS: dict[str, type[Any]] = {"rules": str, "horizons": int, "interactions": float, "worlds": str}
+_NUMBERS = ("replications", "estimates", "tokens", "seed")
+_LISTS: dict[str, type[Any]] = {"rules": str, "horizons": int, "interactions": float, "skills": float, "worlds": str}
 """Options that are lists, with the type of their parts."""
 
 
@@ -34,7 +34,7 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--worlds", metavar="NAME,NAME", help="worlds besides mixed, at the middle horizon (default: undone,delayed)"
     )
-    parser.add_argument("--replications", metavar="N", type=int, help="conversations per cell")
+    parser.add_argument("--replications", metavar="N", type=int, help="conversations per cell (default: 8)")
     parser.add_argument("--estimates", metavar="N", type=int, help="gradient estimates per conversation (default: 64)")
     parser.add_argument(
         "--tokens",
@@ -43,7 +43,10 @@ def register(commands: Any) -> None:
         help="budget of one estimate, in sampled tokens per session of the horizon (default: 1280, 16 rollouts)",
     )
     parser.add_argument(
-        "--skill", metavar="X", type=float, help="nats by which the policy prefers the obvious operation"
+        "--skills",
+        metavar="X,X",
+        help="nats by which the policy prefers the obvious operation: the first everywhere, the others at the middle "
+        "horizon (default: 1.5,0,3)",
     )
     parser.add_argument("--seed", metavar="N", type=int, help="seed of everything (default: 0)")
     parser.add_argument("--out", type=Path, help="folder for lab.json, lab.md and lab.png (default: only print)")

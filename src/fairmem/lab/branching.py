@@ -64,9 +64,12 @@ def vine_continue(bench: Bench) -> Sample:
     lengths = np.arange(bench.horizon, 0, -1)
     cost = CONTINUATIONS * float((2 * lengths - 1).mean())
     rollouts = max(2, round(bench.sessions / 2 / bench.horizon))
-    draws = max(1, round((bench.sessions - rollouts * bench.horizon) / cost))
-    if rollouts * bench.horizon + draws * cost > 2 * bench.sessions:
-        raise ConfigError(f"a budget of {bench.sessions} sessions pays for no continuations of vine; raise --tokens")
+    draws = int((bench.sessions - rollouts * bench.horizon) // cost)
+    if draws < 1:
+        raise ConfigError(
+            f"a budget of {bench.sessions} sessions does not pay for 2 rollouts of {bench.horizon} sessions and "
+            f"{CONTINUATIONS} continuations from two memories; raise --tokens"
+        )
     rng = bench.rng("vine_continue")
     sessions_M = rng.integers(bench.horizon, size=bench.estimates * draws)
     estimates_M = np.repeat(np.arange(bench.estimates), draws)

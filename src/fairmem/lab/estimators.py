@@ -67,6 +67,16 @@ _ESTIMATORS = (
     _logo(
         "logo", "grpo, and a ninth of the tokens for rerollouts in fours, quizzed right after the session", LocalPlan()
     ),
+    _logo(
+        "logo_trajectory",
+        "logo, whose whole rollouts are credited as by broadcast",
+        LocalPlan(trajectory=True),
+    ),
+    _logo(
+        "logo_half_trajectory",
+        "logo_trajectory with half of the tokens for rerollouts",
+        replace(_HALF, trajectory=True),
+    ),
     _logo("logo_half", "logo with half of the tokens for rerollouts", _HALF),
     _logo("logo_half_pairs", "logo_half with rerollouts in pairs", replace(_HALF, group=2)),
     _logo("logo_half_eights", "logo_half with rerollouts in eights", replace(_HALF, group=8)),

@@ -31,6 +31,7 @@ class LocalPlan:
         group: R, rerollouts per fork.
         ending: How rerollouts go on and what the quiz asks.
         scale: Scale of the advantages in every group.
+        trajectory: Whether every session of a whole rollout earns the final score, and not that of its questions.
         global_weight: Weight of the whole rollouts in the gradient; 0 learns from rerollouts alone.
         shrunk: Whether the rerollouts' weight, else 1, is measured as in `fairmem.credit.shrunk_logo`.
     """
@@ -39,6 +40,7 @@ class LocalPlan:
     group: int = 4
     ending: Ending = AT_ONCE
     scale: Scale = "std"
+    trajectory: bool = False
     global_weight: float = 1.0
     shrunk: bool = False
 
@@ -76,11 +78,11 @@ def forks_of(bench: Bench, plan: LocalPlan) -> tuple[int, int]:
     cost = plan.group * mean_length
     # The whole rollouts come in whole numbers; what they leave goes to forks.
     rollouts = max(2, round(bench.sessions * (1 - plan.share) / bench.horizon))
-    forks = round((bench.sessions - rollouts * bench.horizon) / cost)
+    forks = int((bench.sessions - rollouts * bench.horizon) // cost)
     if forks < 1:
         rollouts = max(2, int((bench.sessions - cost) // bench.horizon))
         forks = 1
-    if rollouts * bench.horizon + forks * cost > 1.02 * bench.sessions + cost / 2:
+    if rollouts * bench.horizon + forks * cost > bench.sessions:
         raise ConfigError(
             f"a budget of {bench.sessions} sessions does not pay for 2 rollouts of {bench.horizon} sessions and "
             f"{plan.group} rerollouts of {mean_length:.1f}; raise --tokens"
@@ -117,6 +119,8 @@ def logo_sample(bench: Bench, plan: LocalPlan, name: str) -> Sample:
     credited = [Credited(local.played.decisions, credit_E_N, local.place_N // credit_B_M_R[0].size)]
     questions = local.played.questions / bench.estimates
     if plan.global_weight:
+        if plan.trajectory:
+            rewards_B_G_S = whole.returns(bench)[:, : local.rollouts, None]
         credited.append(bench.credited(plan.global_weight * batched.grpo(rewards_B_G_S, plan.scale)))
         questions += local.rollouts * bench.final_questions
     sessions = local.rollouts * bench.horizon + local.played.sessions / bench.estimates

@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import MissingExtraError
+from fairmem.lab.tables import mixed_cells
 
-DRAWN = ("oracle", "grpo", "broadcast", "logo", "logo_half", "local_end_common", "counterfactual")
+DRAWN = (
+    "oracle",
+    "grpo",
+    "broadcast",
+    "logo",
+    "logo_half",
+    "logo_half_trajectory",
+    "local_end_common",
+    "counterfactual",
+)
 """Rules in the figure, if they were run; all of the result if none of these was."""
-_COLOURS = ("#1c2331", "#3f7fe8", "#8fa3b8", "#e07b39", "#c23b5a", "#5aa469", "#8a5cd1")
+_COLOURS = ("#1c2331", "#3f7fe8", "#8fa3b8", "#e07b39", "#c23b5a", "#c9a227", "#5aa469", "#8a5cd1")
 
 
 def draw(result: Mapping[str, Any], png: Path) -> None:
@@ -27,13 +37,10 @@ def draw(result: Mapping[str, Any], png: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError.of("matplotlib", "train", "drawing the lab's figure") from error
-    settings = result["settings"]
-    first = settings["interactions"][0]
-    lengths = sorted(settings["horizons"])
-    middle = lengths[(len(lengths) - 1) // 2]
-    mixed = [cell for cell in result["cells"] if cell["world"] == "mixed"]
-    curve = [cell for cell in mixed if cell["interaction"] == first]
-    sweep = sorted((cell for cell in mixed if cell["horizon"] == middle), key=lambda cell: cell["interaction"])
+    curve = mixed_cells(result, horizon=None)
+    sweep = sorted(mixed_cells(result, interaction=None), key=lambda cell: cell["interaction"])
+    first, middle = curve[0]["interaction"], sweep[0]["horizon"]
+    lengths = [cell["horizon"] for cell in curve]
     names = [name for name in DRAWN if name in result["rules"]] or list(result["rules"])
 
     figure: Any = Figure(figsize=(9.6, 6.4), layout="constrained")
@@ -55,7 +62,8 @@ def draw(result: Mapping[str, Any], png: Path) -> None:
     for row in panels:
         row[0].set_xscale("log", base=2)
         row[0].set_xticks(lengths, [str(length) for length in lengths])
-    panels[0][0].legend(frameon=False, fontsize=8)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     figure.savefig(png, format="png", dpi=130, facecolor="white", metadata={"Software": None})
 
 

@@ -1,7 +1,8 @@
 """`fairmem lab`: every rule in every world, as one JSON file that everything shown is made from.
 
-A cell is a world, an interaction and a horizon; in each, every rule is measured on the same replications. The first
-interaction is run in the world `mixed` over all horizons; the other interactions and worlds at the middle horizon.
+A cell is a world, an interaction, a skill of the policy and a horizon; in each, every rule is measured on the same
+replications. The first interaction and skill are run in the world `mixed` over all horizons; the other interactions,
+skills and worlds at the middle horizon.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairmem.errors import ConfigError, DataError
 from fairmem.lab.bench import DECISION_TOKENS, Bench
@@ -21,13 +22,22 @@ from fairmem.lab.exact import solve
 from fairmem.lab.measures import RATIOS, Estimate, Parts, measure, parts_of, versus
 from fairmem.lab.policy import sensible_policy
 from fairmem.lab.script import draw_script
-from fairmem.lab.world import WORLDS
+from fairmem.lab.world import WORLDS, mixed
 from fairmem.seeds import numpy_rng
 
 VERSION = 1
 """Of lab.json."""
-BASELINE = "grpo"
-"""The rule that the others' signal-to-noise is compared with."""
+BASELINES = ("grpo", "broadcast")
+"""The rules that the others' signal-to-noise is compared with: GRPO with a reward per session, and with one in all."""
+
+
+class Cell(NamedTuple):
+    """Where every rule is measured."""
+
+    world: str
+    interaction: float
+    skill: float
+    horizon: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,11 @@ class LabSettings:
         horizons: Sessions.
         interactions: How much sessions interact, 0 to 1; the first is run over all horizons.
         worlds: Worlds besides `mixed`, run at the middle horizon with the first interaction.
+        skills: Of the policy whose gradient is estimated, in nats (`fairmem.lab.policy.sensible_policy`); the first
+            everywhere, the others in the world `mixed` at the middle horizon with the first interaction.
         replications: Conversations per cell; intervals are over these.
         estimates: Gradient estimates per conversation and rule.
         tokens: Sampled tokens per estimate and session of the horizon.
-        skill: Of the policy whose gradient is estimated (`fairmem.lab.policy.sensible_policy`).
         seed: Of everything.
     """
 
@@ -50,16 +61,19 @@ class LabSettings:
     horizons: tuple[int, ...] = (8, 16, 32, 64, 128)
     interactions: tuple[float, ...] = (0.5, 0.0, 0.25, 0.75, 1.0)
     worlds: tuple[str, ...] = ("undone", "delayed")
+    skills: tuple[float, ...] = (1.5, 0.0, 3.0)
     replications: int = 8
     estimates: int = 64
     tokens: int = 1280
-    skill: float = 1.5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, values in (("rules", self.rules), ("horizons", self.horizons), ("interactions", self.interactions)):
+        for name in ("rules", "horizons", "interactions", "skills"):
+            values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ConfigError(f"--{name} must name at least one, each once; found {list(values)}")
+        if not all(0 <= skill < 100 for skill in self.skills):
+            raise ConfigError(f"--skills is {list(self.skills)}, expected numbers from 0 to 100 (nats)")
         if min(self.horizons) < 2:
             raise ConfigError(f"--horizons is {list(self.horizons)}; a conversation needs 2 sessions or more")
         if self.replications < 1 or self.estimates < 2 or self.tokens < 1:
@@ -70,6 +84,8 @@ class LabSettings:
         for world in self.worlds:
             if world not in WORLDS:
                 raise ConfigError(f"no world '{world}' in the lab; expected some of {', '.join(WORLDS)}")
+        for interaction in self.interactions:
+            mixed(self.horizons[0], interaction)  # refuses what is out of range
 
     @property
     def middle(self) -> int:
@@ -77,12 +93,13 @@ class LabSettings:
         return sorted(self.horizons)[(len(self.horizons) - 1) // 2]
 
     @property
-    def cells(self) -> list[tuple[str, float, int]]:
-        """(world, interaction, horizon) of every cell."""
-        first = self.interactions[0]
-        curve = [("mixed", first, horizon) for horizon in sorted(self.horizons)]
-        others = [("mixed", interaction, self.middle) for interaction in self.interactions[1:]]
-        return curve + others + [(world, first, self.middle) for world in self.worlds if world != "mixed"]
+    def cells(self) -> list[Cell]:
+        """Every cell."""
+        first, skill = self.interactions[0], self.skills[0]
+        curve = [Cell("mixed", first, skill, horizon) for horizon in sorted(self.horizons)]
+        moved = [Cell("mixed", interaction, skill, self.middle) for interaction in self.interactions[1:]]
+        skilled = [Cell("mixed", first, other, self.middle) for other in self.skills[1:]]
+        return curve + moved + skilled + [Cell(w, first, skill, self.middle) for w in self.worlds if w != "mixed"]
 
 
 def run_lab(settings: LabSettings, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -90,17 +107,18 @@ def run_lab(settings: LabSettings, say: Callable[[str], None] = lambda _: None) 
 
     Returns:
         What lab.json holds: `version`, `settings`, `decision_tokens`, `rules` (name -> what it compares) and `cells`,
-        each with `world`, `interaction`, `horizon`, `expected_return` and `results`: rule -> `tokens`, `questions`
-        and, for every measure of `fairmem.lab.measures` and `versus_grpo`, [value, low, high] (null: not to be had).
+        each with `world`, `interaction`, `skill`, `horizon`, `expected_return` and `results`: rule -> `tokens`,
+        `questions` and, for every measure of `fairmem.lab.measures` and the snr as a multiple of that of `BASELINES`
+        (`versus_grpo`, `versus_broadcast`), [value, low, high] (null: not to be had).
 
     Raises:
         ConfigError: an unknown rule, an interaction outside [0, 1], or a budget too small for a rule.
     """
     estimators = chosen(settings.rules)
     cells: list[dict[str, Any]] = []
-    for world, interaction, horizon in settings.cells:
-        say(f"{world}, interaction {interaction:g}, {horizon} sessions")
-        cells.append(_cell(settings, estimators, world, interaction, horizon))
+    for cell in settings.cells:
+        say(f"{cell.world}, interaction {cell.interaction:g}, skill {cell.skill:g}, {cell.horizon} sessions")
+        cells.append(_measured(settings, estimators, cell))
     return {
         "version": VERSION,
         "settings": json.loads(json.dumps(asdict(settings))),
@@ -110,37 +128,34 @@ def run_lab(settings: LabSettings, say: Callable[[str], None] = lambda _: None) 
     }
 
 
-def _cell(
-    settings: LabSettings, estimators: Sequence[Estimator], world: str, interaction: float, horizon: int
-) -> dict[str, Any]:
+def _measured(settings: LabSettings, estimators: Sequence[Estimator], cell: Cell) -> dict[str, Any]:
     parts: dict[str, list[Parts]] = {estimator.name: [] for estimator in estimators}
     returns: list[float] = []
-    # The address of a random stream holds no float.
-    path = (world, f"{interaction:g}", horizon)
-    world_settings = WORLDS[world](horizon, interaction)
+    # The address of a random stream holds no float. All skills are measured on the same conversations.
+    path = (cell.world, f"{cell.interaction:g}", cell.horizon)
+    world = WORLDS[cell.world](cell.horizon, cell.interaction)
     for replication in range(settings.replications):
-        script = draw_script(world_settings, numpy_rng(settings.seed, "lab", *path, replication, "script"))
-        values = solve(script, sensible_policy(settings.skill))
+        script = draw_script(world, numpy_rng(settings.seed, "lab", *path, replication, "script"))
+        values = solve(script, sensible_policy(cell.skill))
         returns.append(values.expected_return)
-        bench = Bench(values, settings.estimates, settings.tokens * horizon, settings.seed, (*path, replication))
+        bench = Bench(values, settings.estimates, settings.tokens * cell.horizon, settings.seed, (*path, replication))
         for estimator in estimators:
             parts[estimator.name].append(parts_of(bench, estimator.sample(bench)))
     return {
-        "world": world,
-        "interaction": interaction,
-        "horizon": horizon,
+        **cell._asdict(),
         "expected_return": _rounded(sum(returns) / len(returns)),
-        "results": {name: _result(found, parts.get(BASELINE)) for name, found in parts.items()},
+        "results": {name: _result(found, parts) for name, found in parts.items()},
     }
 
 
-def _result(parts: Sequence[Parts], baseline: Sequence[Parts] | None) -> dict[str, Any]:
+def _result(parts: Sequence[Parts], everyone: Mapping[str, Sequence[Parts]]) -> dict[str, Any]:
     result: dict[str, Any] = {
         name: _rounded(sum(part[name] for part in parts) / len(parts)) for name in ("tokens", "questions")
     }
     for name in RATIOS:
         result[name] = _listed(measure(parts, name))
-    result["versus_grpo"] = None if baseline is None else _listed(versus(parts, baseline))
+    for name in BASELINES:
+        result[f"versus_{name}"] = _listed(versus(parts, everyone[name])) if name in everyone else None
     return result
 
 

@@ -74,6 +74,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem seeds",
         "fairmem eval",
         "fairmem report",
+        "fairmem lab",
         "fairmem demo",
         "fairmem data list",
         "fairmem data generate",

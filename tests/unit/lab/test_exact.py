@@ -1,4 +1,4 @@
-"""Exact values by hand, by listing every sequence of operations, and by differences at a horizon that cannot be listed."""
+"""Exact values by hand, by listing every sequence of operations, and by slopes where those cannot be listed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NONE, CONTRADICTS = 0, 2
 def test_a_fact_that_changes_worked_by_hand() -> None:
     values = solve(fact_then_change(), uniform())
     # An entry costs 0.4 / 2 statements = 0.2 at the end.
-    # Not written in session 1 (3/4: NOOP, and UPDATE and DELETE that are refused): then ADD gives 1 - 0.2 = 0.8, the other
-    # three 0; mean 0.2.
+    # Not written in session 1 (3/4: NOOP, and UPDATE and DELETE, which are refused): then ADD gives 1 - 0.2 = 0.8, the
+    # other three 0; mean 0.2.
     # Written (1/4): the entry is wrong after the change. NOOP 0 - 0.2, ADD 1/2 - 0.4, UPDATE 1 - 0.2, DELETE 0;
     # mean (-0.2 + 0.1 + 0.8 + 0) / 4 = 0.175.
     # J = 0.75 * 0.2 + 0.25 * 0.175 = 0.19375.

@@ -27,7 +27,8 @@ def test_questions_open_and_close_with_what_holds() -> None:
 
 def test_evidence_is_what_says_what_holds_at_the_end() -> None:
     script = script_of(
-        plain(4, 2), [(FACT, 0), (PASSING, 1), (NOISE, 2), (CHANGE, 0), (REPEAT, 0), (NOISE, 0), (PASSING, 3), (FACT, 4)]
+        plain(4, 2),
+        [(FACT, 0), (PASSING, 1), (NOISE, 2), (CHANGE, 0), (REPEAT, 0), (NOISE, 0), (PASSING, 3), (FACT, 4)],
     )
     # Not the fact that was changed, not what has passed, not noise.
     assert script.settled_D.tolist() == [False, False, False, True, True, False, True, True]
