@@ -51,11 +51,13 @@ class LocalSample:
 
     Attributes:
         played: Their decisions and scores; N = B * forks * R columns.
+        forks: Where each column starts.
         place_N: `(b * forks + m) * R + j` of each column.
         rollouts: G, whole rollouts per estimate beside them.
     """
 
     played: Rerollouts
+    forks: Forks
     place_N: Ints
     rollouts: int
 
@@ -103,7 +105,7 @@ def rerollouts(bench: Bench, plan: LocalPlan, name: str) -> LocalSample:
     columns_N = np.repeat(columns_B_M.ravel()[order], plan.group)
     forked = Forks(sessions_N, columns_N, plan.group)
     played = reroll(bench.player, bench.rollouts.starts, forked, plan.ending, rng)
-    return LocalSample(played, place_N, rollouts)
+    return LocalSample(played, forked, place_N, rollouts)
 
 
 def logo_sample(bench: Bench, plan: LocalPlan, name: str) -> Sample:

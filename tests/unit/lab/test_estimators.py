@@ -85,6 +85,28 @@ def test_equal_memories_are_anchors_and_others_are_not() -> None:
         np.testing.assert_allclose(kept[:, estimate].T, expected.advantages_G_S, atol=1e-9)
 
 
+def test_the_critic_of_ppo_is_fitted_to_the_rollouts_of_another_estimate() -> None:
+    bench = bench_of(5, estimates=3, rollouts=6)
+    rollouts, returns = bench.rollouts, whole.returns(bench)
+    seen = np.array(
+        [
+            [np.ones(18), np.full(18, s / 5), np.full(18, (s / 5) ** 2), start.size_N / 20, start.open_N]
+            for s, start in enumerate(rollouts.starts[:-1])
+        ]
+    )
+    seen[:, 4] /= bench.final_questions
+    features = np.moveaxis(seen, 2, 0).reshape(3, 6, 5, 5)  # estimate, rollout, session, feature
+    found = whole.ppo(bench).credited[0].credit.reshape(5, 4, 3, 6)[:, 0]
+    for estimate in range(3):
+        rows = features[estimate - 1].reshape(-1, 5)
+        targets = np.repeat(returns[estimate - 1], 5)
+        weights = np.linalg.solve(rows.T @ rows + 1e-3 * np.eye(5), rows.T @ targets)
+        for rollout in range(6):
+            values = [*(features[estimate, rollout] @ weights), 0.0]
+            expected, _ = credit.gae([0, 0, 0, 0, returns[estimate, rollout]], values)
+            np.testing.assert_allclose(found[:, estimate, rollout], expected, atol=1e-9)
+
+
 def test_hindsight_is_the_posterior_given_the_answer() -> None:
     script = script_of(plain(2), [(Kind.FACT, 0), (Kind.REPEAT, 0)])
     bench = Bench(solve(script, uniform()), 1, 200 * 40, 0, ("x",))

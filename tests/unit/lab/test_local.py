@@ -56,10 +56,22 @@ def test_every_session_is_forked_once_before_any_is_forked_again() -> None:
     plan = LocalPlan(share=1 / 2, group=2)
     assert forks_of(bench, plan) == (32, 8)
     found = rerollouts(bench, plan, "x")
-    # 32 forks of 8 sessions: the groups of an estimate start from each session's topic states four times.
-    ordered = np.empty_like(found.place_N)
-    ordered[found.place_N] = np.repeat(np.arange(8), 6 * 4 * 2)
-    assert (np.sort(ordered.reshape(6, 32, 2)[:, :, 0]) == np.repeat(np.arange(8), 4)).all()
+    sessions = np.empty_like(found.place_N)
+    sessions[found.place_N] = found.forks.session_N
+    # 32 forks of 8 sessions: each of an estimate's sessions four times, and its 8 first forks are all different.
+    by_fork = sessions.reshape(6, 32, 2)
+    assert (np.sort(by_fork[:, :, 0]) == np.repeat(np.arange(8), 4)).all()
+    assert (np.sort(by_fork[:, :8, 1]) == np.arange(8)).all()
+
+
+def test_forks_start_from_all_rollouts_of_their_own_estimate() -> None:
+    bench = bench_of(8, estimates=6, rollouts=16)
+    found = rerollouts(bench, LocalPlan(share=1 / 2), "x")
+    estimates = found.place_N // (forks_of(bench, LocalPlan(share=1 / 2))[0] * 4)
+    assert (found.forks.column_N // bench.group == estimates).all()
+    assert np.unique(found.forks.column_N % bench.group).tolist() == list(range(found.rollouts))
+    local, _ = logo_sample(bench, LocalPlan(share=1 / 2), "x").credited
+    assert local.estimate_N.tolist() == estimates.tolist()
 
 
 @pytest.mark.parametrize("scale", ["std", "mean"])
