@@ -117,7 +117,8 @@ def main() -> None:
     engine = open_policy(recipe.model.path, batch=recipe.rollout.batch)
     assert isinstance(engine, HFPolicy)
     policy = Recorder(engine)
-    runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": open_policy(recipe.answerer.path)})
+    answerer = open_policy(recipe.answerer.path)
+    runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": answerer})
     conversations = Conversations(recipe)
     ratios: list[tuple[float, ...]] = []
     for step in steps_of(recipe)[: args.rounds]:

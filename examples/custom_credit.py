@@ -12,11 +12,9 @@ To train with it, register it and start the run from Python:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from fairmem.credit import CREDIT_RULES, CreditConfig, Floats, LocalRewards, LogoCredit, logo
+from fairmem.credit import CREDIT_RULES, CreditConfig, Floats, LocalRewards, LogoCredit, Need, Rule, RuleInput, logo
 
 
 def ranks(rewards_G: Floats) -> Floats:
@@ -27,14 +25,14 @@ def ranks(rewards_G: Floats) -> Floats:
     return np.where(np.isnan(rewards_G), np.nan, 0.5 + (below_G - above_G) / (2 * others))
 
 
-def rank_rule(rewards_G_S: Floats, local: Sequence[LocalRewards], settings: CreditConfig) -> LogoCredit:
+def rank_rule(given: RuleInput, settings: CreditConfig) -> LogoCredit:
     """LoGo's groups with ranks in place of rewards: A = rank - mean rank, in [-1/2, 1/2]."""
-    ranked_G_S = np.apply_along_axis(ranks, 0, rewards_G_S)
-    ranked_local = [(session, ranks(np.asarray(rewards_R))) for session, rewards_R in local]
+    ranked_G_S = np.apply_along_axis(ranks, 0, given.rewards_G_S)
+    ranked_local = [(session, ranks(np.asarray(rewards_R))) for session, rewards_R in given.local]
     return logo(ranked_G_S, ranked_local, settings.local_weight, "mean", settings.floor)
 
 
-CREDIT_RULES["rank"] = rank_rule
+CREDIT_RULES["rank"] = Rule(rank_rule, needs=frozenset({Need.FORKS}), summary="LoGo on ranks.")
 
 
 def main() -> None:
@@ -43,7 +41,7 @@ def main() -> None:
     # Session 3 again, three times from the memory that rollout 0 had at its start.
     local: list[LocalRewards] = [(3, np.array([0.5, 0.6, 0.4]))]
     for name in ("grpo", "logo", "rank"):
-        credit = CREDIT_RULES[name](rewards_G_S, local, CreditConfig(scale="std"))
+        credit = CREDIT_RULES[name].apply(RuleInput(rewards_G_S, local), CreditConfig(scale="std"))
         counts = credit.diagnostics.global_groups
         dropped = f"{counts.zero_variance} without contrast, {counts.unscored} unscored"
         print(f"{name}: {counts.kept} of {len(rewards_G_S.T)} sessions compared ({dropped})")

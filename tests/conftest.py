@@ -16,6 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A deadline per example measures how busy the machine is, not the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 class NetworkBlockedError(RuntimeError):

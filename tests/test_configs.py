@@ -54,3 +54,81 @@ def _assert_within(part: object, whole: object, where: str) -> None:
             _assert_within(item, whole[index], f"{where}.{index}")
     else:
         assert part == whole, where
+
+
+PUBLISHED = {
+    "global rollouts": 16,
+    "local rerollouts": 4,
+    "share of sessions rolled out again": 0.5,
+    "sessions a rerollout goes on for": 0,
+    "chunks per session": 6,
+    "related entries per fact, at most, from score": (5, 25, 0.1),
+    "entries shown per speaker": 30,
+    "questions, global and local": (64, 16),
+    "local questions": "cumulative",
+    "temperature": 1.0,
+    "rule and scale": ("logo", "std"),
+    "learning rate": 2e-6,
+    "AdamW": ((0.9, 0.999), 0.01),
+    "warmup": 0,
+    "clip": (0.2, 0.2, 3.0),
+    "ratio and mean": ("turn", "turn"),
+    "KL and its reference": (0.001, "stage"),
+    "entropy": 0.001,
+    "gradient norm": 1.0,
+    "passes": 2,
+    "train, validation, test": (1, 1, 7),
+    "checkpoint by, patience": ("val_f1", 3),
+}
+"""The settings of the released Memory-R2 model."""
+PUBLISHED_STAGES = [
+    # sessions, steps, tau, lambda, optimizer steps per pass
+    (8, 10, 0.5, 0.2, 1),
+    (16, 5, 0.7, 0.2, 2),
+    (32, 5, 0.7, 0.3, 3),
+]
+
+
+def test_the_paper_recipe_holds_the_published_settings() -> None:
+    recipe = load_recipe("memory_r2_paper")
+    model, data, agents, rollout = recipe.model, recipe.data, recipe.agents, recipe.rollout
+    learner, credit, curriculum = recipe.learner, recipe.credit, recipe.curriculum
+    found = {
+        "global rollouts": rollout.global_group,
+        "local rerollouts": rollout.local_group,
+        "share of sessions rolled out again": rollout.local_fraction,
+        "sessions a rerollout goes on for": rollout.local_horizon,
+        "chunks per session": agents.chunks_per_session,
+        "related entries per fact, at most, from score": (
+            agents.related_per_fact, agents.related_max, agents.related_min_score
+        ),
+        "entries shown per speaker": agents.shown_per_speaker,
+        "questions, global and local": (rollout.max_questions, rollout.max_local_questions),
+        "local questions": rollout.questions,
+        "temperature": rollout.temperature,
+        "rule and scale": (credit.rule, credit.scale),
+        "learning rate": learner.lr,
+        "AdamW": (learner.betas, learner.weight_decay),
+        "warmup": learner.warmup_steps,
+        "clip": (learner.clip_low, learner.clip_high, learner.dual_clip),
+        "ratio and mean": (learner.ratio, learner.aggregation),
+        "KL and its reference": (learner.kl, model.reference),
+        "entropy": learner.entropy,
+        "gradient norm": learner.grad_clip,
+        "passes": learner.epochs,
+        "train, validation, test": (len(data.train), len(data.validation), len(data.test)),
+        "checkpoint by, patience": (curriculum.select, curriculum.patience),
+    }  # fmt: skip
+    assert found == PUBLISHED
+    resolved = [recipe.at(stage) for stage in recipe.stages]
+    assert [
+        (s.sessions, s.steps, r.reward.compression_tau, r.reward.compression_lambda, r.learner.minibatches)
+        for s, r in zip(recipe.stages, resolved, strict=True)
+    ] == PUBLISHED_STAGES
+    assert recipe.steps == 20 and agents.roles == "two" and model.backbones == "shared" and model.train == "all"
+
+
+def test_the_paper_recipe_trains_on_none_of_its_test_conversations() -> None:
+    data = load_recipe("memory_r2_paper").data
+    named = [*data.train, *data.validation, *data.test]
+    assert len(set(named)) == len(named) and "conv-47" not in named  # the paper's other training conversation

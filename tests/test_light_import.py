@@ -23,6 +23,8 @@ LIGHT = (
     "fairmem.credit",
     "fairmem.policy",
     "fairmem.agents",
+    "fairmem.drift",
+    "fairmem.drift.scan",
     "fairmem.demo",
     "fairmem.cli",
 )

@@ -41,12 +41,16 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """The model that is trained (extractor and manager share its weights)."""
+    """The model that is trained."""
 
     path: str = "bundled"
-    """`bundled`, or the folder of any Hugging Face causal language model."""
+    """`bundled`, the folder of any Hugging Face causal language model, or a folder with one below it per role."""
+    backbones: Literal["shared", "separate"] = "shared"
+    """Extractor and manager are two roles of one model, or each has a model of its own that learns from its turns."""
+    train: Literal["all", "extractor", "manager"] = "all"
+    """Whose turns are learned from; the other role is played by a frozen copy of the start weights."""
     reference: str = "start"
-    """What the KL term compares with: `start` (the weights this run started from) or a model folder."""
+    """What the KL term compares with: `start` (the run's first weights), `stage` (the stage's first) or a folder."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights; `auto` is bfloat16 where the device computes in it, else float32."""
     device: str = "auto"
@@ -76,7 +80,7 @@ class DataConfig(_Section):
     train: tuple[str, ...] = ()
     """Ids of the training conversations; empty for `village`, which makes new ones for every step."""
     validation: tuple[str, ...] = ()
-    """Ids of the validation conversations, scored every `eval.every` steps; no checkpoint is chosen by them."""
+    """Ids of the validation conversations, scored every `eval.every` steps; `curriculum` chooses weights by them."""
     test: tuple[str, ...] = ()
     """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: _Positive = 2
@@ -94,6 +98,8 @@ class DataConfig(_Section):
 class AgentsConfig(_Section):
     """What the three roles see and how much they may write."""
 
+    roles: Literal["two", "single"] = "two"
+    """Extractor and manager, or one agent that reads turns and writes operations in one call per chunk."""
     chunks_per_session: _Positive = 2
     """Slices a session is cut into; one extractor and one manager call each."""
     related_per_fact: _Positive = 5
@@ -111,7 +117,7 @@ class AgentsConfig(_Section):
     extractor_max_tokens: _Positive = 96
     """Most tokens of one extractor reply."""
     manager_max_tokens: _Positive = 96
-    """Most tokens of one manager reply."""
+    """Most tokens of one manager (or single agent) reply."""
     answerer_max_tokens: _Positive = 96
     """Most tokens of one answer."""
     history: bool = False
@@ -126,15 +132,19 @@ class RolloutConfig(_Section):
     local_group: Annotated[int, Field(ge=2)] = 4
     """Rerollouts of one session from one shared memory bank."""
     local_fraction: _Fraction = 0.5
-    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (plain GRPO)."""
+    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (for rules that need none)."""
     local_sources: Literal["one", "all"] = "one"
     """Rollouts that a session is rolled out again from: one drawn at random, or every one (for `vine_continue`)."""
-    local_horizon: _Count = 0
-    """Further sessions a local rerollout goes on for before its memory is scored."""
-    questions: Literal["cumulative", "session"] = "cumulative"
-    """Local scoring: all questions that can be asked by then, or only those with evidence in the session."""
+    local_horizon: _Count | Literal["end"] = 0
+    """Further sessions a local rerollout goes on for before its memory is scored; `end` goes on to the last."""
+    local_reuse: bool = False
+    """Whether the session its source played itself joins a local group as one more member, at no generation."""
+    questions: Literal["cumulative", "session", "both"] = "cumulative"
+    """Local scoring: all questions by then, those with evidence in the session, or the mean of these and the others."""
     max_questions: _Count = 0
     """Most questions per comparison group, the same for all its members; 0 asks all."""
+    max_local_questions: _Count | None = None
+    """Overrides max_questions for local groups; with `both` for either kind."""
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """Sampling temperature of global and of local rollouts."""
     batch: _Positive = 128
@@ -236,17 +246,41 @@ class StageConfig(_Section):
     """Overrides rollout.global_group."""
     local_group: Annotated[int, Field(ge=2)] | None = None
     """Overrides rollout.local_group."""
+    local_fraction: _Fraction | None = None
+    """Overrides rollout.local_fraction."""
     compression_tau: _NonNegative | None = None
     """Overrides reward.compression_tau."""
     compression_lambda: _NonNegative | None = None
     """Overrides reward.compression_lambda."""
+    minibatches: _Positive | None = None
+    """Overrides learner.minibatches."""
+
+
+class CurriculumConfig(_Section):
+    """How stages end and what they hand on, by scores of the validation conversations (`eval.every` above 0).
+
+    A stage ends after its steps at the latest. Every stage starts with a fresh optimizer.
+    """
+
+    select: Literal["val_f1", "val_m_fail", "last"] = "val_f1"
+    """Score that chooses a stage's best weights: the next stage starts from them, the run exports them."""
+    promote: bool = False
+    """Leave a stage, unless it is the last, as soon as a validation reaches `promote_threshold`."""
+    promote_metric: Literal["val_m_fail", "val_f1"] = "val_m_fail"
+    """Score of the rule: `val_m_fail` (evidence lost from memory) has to fall below, `val_f1` to rise above."""
+    promote_threshold: _Fraction = 0.10
+    """Where `promote_metric` has to get to."""
+    unreached: Literal["next", "stop"] = "next"
+    """After a stage that ended without reaching it: go on with the next stage all the same, or end training."""
+    patience: _Count = 0
+    """Validations in a row without a better `select` score after which a stage ends; 0 is never."""
 
 
 class EvalConfig(_Section):
     """Evaluation during and around training."""
 
     every: _Count = 0
-    """Training steps between two scores of the validation conversations; 0 never scores them during training."""
+    """Steps of a stage between two scores of the validation conversations (its last is scored too); 0 is never."""
     temperature: _NonNegative = 0.0
     """Sampling temperature; 0 is greedy."""
     bootstrap: _Positive = 10_000
@@ -291,13 +325,21 @@ class Recipe(_Section):
     credit: CreditConfig = CreditConfig()
     learner: LearnerConfig = LearnerConfig()
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = (StageConfig(),)
+    curriculum: CurriculumConfig = CurriculumConfig()
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()
 
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        for wrong, found, reason in _conflicts(self):
+            if wrong:
+                raise ValueError(f"{found}, but {reason}")
+        return self
+
     @property
     def steps(self) -> int:
-        """Training steps of all stages together."""
+        """Training steps of all stages together, at most: the curriculum may end a stage early."""
         return sum(stage.steps for stage in self.stages)
 
     def at(self, stage: StageConfig) -> Recipe:
@@ -310,10 +352,46 @@ class Recipe(_Section):
         return self.model_copy(
             update={
                 "data": merged(self.data, "conversations_per_step"),
-                "rollout": merged(self.rollout, "global_group", "local_group"),
+                "rollout": merged(self.rollout, "global_group", "local_group", "local_fraction"),
                 "reward": merged(self.reward, "compression_tau", "compression_lambda"),
+                "learner": merged(self.learner, "minibatches"),
             }
         )
+
+
+def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
+    """(whether it is so, what the recipe asks for, what it cannot go with and what to do) for pairs of keys."""
+    model, agents, curriculum = recipe.model, recipe.agents, recipe.curriculum
+    single = agents.roles == "single"
+    alone = "agents.roles is 'single': one agent has no"
+    yield (
+        single and model.train != "all",
+        f"model.train is '{model.train}'",
+        f"{alone} extractor and no manager to choose from; use model.train=all",
+    )
+    yield (
+        single and model.backbones == "separate",
+        "model.backbones is 'separate'",
+        f"{alone} second role to give a model to; use model.backbones=shared",
+    )
+    yield (
+        single and agents.history,
+        "agents.history is on",
+        f"{alone} extractor that could see earlier chunks; use agents.history=false",
+    )
+    yield (
+        model.reference == "stage" and model.lora_rank > 0,
+        "model.reference is 'stage'",
+        "model.lora_rank is above 0: with adapters the model without them is compared with; use model.reference=start",
+    )
+    unseen = "eval.every is 0, so nothing is validated; set eval.every above 0"
+    yield curriculum.promote and not recipe.eval.every, "curriculum.promote is on", unseen
+    yield curriculum.patience > 0 and not recipe.eval.every, f"curriculum.patience is {curriculum.patience}", unseen
+    yield (
+        curriculum.patience > 0 and curriculum.select == "last",
+        f"curriculum.patience is {curriculum.patience}",
+        "curriculum.select is 'last', so no score is better than another; use val_f1 or val_m_fail",
+    )
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -435,14 +513,30 @@ def _validate(data: dict[str, Any], where: str) -> Recipe:
         # From JSON, so that strict checking still takes TOML's arrays for tuples.
         return Recipe.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        errors: dict[tuple[str | int, ...], list[Any]] = {}
+        for found in error.errors(include_url=False):
+            errors.setdefault(_place(found["loc"]), []).append(found)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise ConfigError(f"{where}: {_explain(errors[0])}{more}") from error
+        place, first = next(iter(errors.items()))
+        raise ConfigError(f"{where}: {_explain(place, first)}{more}") from error
 
 
-def _explain(error: Any) -> str:
-    """One line for one pydantic error: what was found where, and what was expected."""
-    loc: tuple[str | int, ...] = error["loc"]
+def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """`loc` without what pydantic appends to it to name the members of a union."""
+    section: Any = Recipe
+    for depth, part in enumerate(loc):
+        if isinstance(part, str):
+            if section is None:
+                return loc[:depth]
+            field = section.model_fields.get(part)
+            inner = StageConfig if part == "stages" else field.annotation if field else None
+            section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return loc
+
+
+def _explain(loc: tuple[str | int, ...], errors: Sequence[Any]) -> str:
+    """One line for what is wrong at `loc` (several errors for a union): what was found, and what was expected."""
+    error = errors[0]
     where = ".".join(str(part) for part in loc)
     if error["type"] == "extra_forbidden":
         return _explain_unknown(loc)
@@ -459,7 +553,7 @@ def _explain(error: Any) -> str:
     elif error["type"] == "string_pattern_mismatch":  # name is the only field with a pattern
         expected = "letters, digits, '.', '_' and '-' (it becomes a folder)"
     else:
-        expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+        expected = " or ".join(str(e["msg"]).removeprefix("Input should be ").removeprefix("a valid ") for e in errors)
     return f"{where}: found {_describe(error['input'])}, expected {expected}"
 
 

@@ -169,9 +169,20 @@ class RunLog:
         for sink in self._sinks:
             sink.close()
 
-    def log(self, step: int, metrics: Mapping[str, Value], timing: Mapping[str, Value] | None = None) -> None:
-        """Write the numbers of one step and show them. `metrics` must depend on nothing but the run's seed."""
+    def log(
+        self,
+        step: int,
+        metrics: Mapping[str, Value],
+        timing: Mapping[str, Value] | None = None,
+        left: int | None = None,
+    ) -> None:
+        """Write the numbers of one step and show them. `metrics` must depend on nothing but the run's seed.
+
+        `left` says how many steps are to come, where they are no longer those the run was begun with.
+        """
         timing = timing or {}
+        if left is not None:
+            self._total = step + left
         self._metrics.write(step, metrics)
         self._timing.write(step, timing)
         values = {**metrics, **timing}
@@ -179,7 +190,7 @@ class RunLog:
             sink.log(step, values)
         line = self._line(step, values)
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=step, line=line, status="")
+            self._live.update(self._task, completed=step, total=self._total, line=line, status="")
         else:
             self.say(line)
 

@@ -23,7 +23,8 @@ from fairmem.errors import CheckpointError
 TRACE_FORMAT = "fairmem-trace"
 TRACE_VERSION = 1
 
-Role = Literal["extractor", "manager", "answerer"]
+Role = Literal["extractor", "manager", "answerer", "single"]
+"""Who is called: extractor and manager, or a single agent in their place, write memory; the answerer reads it."""
 
 
 class StopReason(StrEnum):
@@ -167,6 +168,8 @@ class Branch(_Record):
     """Local: the branch whose memory state this one started from."""
     fork_session: int | None = None
     """Local: the first session this branch rolled out itself."""
+    reused: bool = False
+    """Local: nothing was sampled for it; its turns are the parent's own, from `fork_session` on."""
     start_bank: str = ""
     turns: tuple[RoleTurn, ...] = ()
     quiz: tuple[QuizItem, ...] = ()

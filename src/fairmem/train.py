@@ -4,10 +4,11 @@
     plans -> rewarded trees       episodes/group.py
     trees -> advantages           credit/assign.py
     advantages -> rows -> weights learner/
+    scores -> next stage          episodes/stages.py
     before and after              eval/
 
-Everything random is drawn from streams named by (seed, step), so a run that was killed and resumed from its
-last checkpoint ends with the same `metrics.jsonl` as one that was not.
+Everything random is drawn from streams named by (seed, step), and everything a decision rests on is in the
+checkpoint, so a run that was killed and resumed ends with the same `metrics.jsonl` as one that was not.
 """
 
 from __future__ import annotations
@@ -18,28 +19,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmem.config import RESOLVED, Recipe, save_resolved
+from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, save_resolved
 from fairmem.credit import CREDIT_RULES, Credit, Hindsight, Need, assign, check_rule
 from fairmem.episodes import (
     Conversations,
+    Decision,
     EpisodeRunner,
+    Progress,
     RunReport,
     StepPlan,
+    after_step,
     build_runner,
+    first,
     hindsight_logprobs,
+    next_step,
     step_metrics,
     step_timing,
-    steps_of,
+    steps_left,
     training_plan,
+    validates,
 )
-from fairmem.errors import ConfigError
-from fairmem.eval import EvalResult, evaluate, make_header, report_run
-from fairmem.learner import Learner, Row, export, load_latest, rows_of, save_checkpoint, with_lora
-from fairmem.policy import Policy, open_policy, open_ready
-from fairmem.policy.hf import HFPolicy
+from fairmem.eval import EvalResult, evaluate, make_header, report_run, validation_scores
+from fairmem.learner import (
+    Backbones,
+    Row,
+    load_latest,
+    load_weights,
+    open_backbones,
+    prune_weights,
+    rows_of,
+    save_checkpoint,
+    save_weights,
+)
+from fairmem.policy import Policy, open_ready
 from fairmem.runlog import RunLog, Sink, TensorBoardSink, WandbSink
 from fairmem.seeds import derive
-from fairmem.trace import EpisodeTree, write_trace
+from fairmem.trace import EpisodeTree, Role, write_trace
 from fairmem.types import Conversation
 
 
@@ -49,11 +64,14 @@ class _Workbench:
 
     recipe: Recipe
     folder: Path
-    policy: HFPolicy
+    backbones: Backbones
     answerer: Policy
-    learner: Learner
     runner: EpisodeRunner
     conversations: Conversations
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / CHECKPOINTS
 
 
 def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
@@ -65,20 +83,23 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
     bench = _open(recipe, folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_resolved(recipe, folder / RESOLVED)
-    done = _restore(bench) if resume else 0
-    steps = steps_of(recipe)
+    progress = _restore(bench) if resume else first(recipe)
+    resumed = progress.step if resume else None
     try:
-        with RunLog(folder, len(steps), resume_from=done if resume else None, sinks=_sinks(recipe, folder)) as log:
+        with RunLog(folder, progress.step + steps_left(progress, recipe), resumed, _sinks(recipe, folder)) as log:
             _evaluate(bench, "before", log)
-            for plan in steps[done:]:
-                _train_step(bench, plan, log)
-                if recipe.checkpoint.every and (plan.step + 1) % recipe.checkpoint.every == 0:
-                    _checkpoint(bench, plan.step + 1)
-            _checkpoint(bench, len(steps))
-            _export(bench)
+            while (plan := next_step(progress, recipe)) is not None:
+                metrics, timing = _train_step(bench, plan, log)
+                scores = _validate(bench, log) if validates(plan, recipe.eval.every) else {}
+                progress, decision = after_step(progress, recipe, scores)
+                metrics |= scores | ({"stage_end": decision.ending} if decision.ending else {})
+                log.log(progress.step, metrics, timing, steps_left(progress, recipe))
+                _proceed(bench, progress, decision, log)
+            about = {"run": recipe.name, "from": recipe.model.path, "agents": recipe.agents.model_dump(mode="json")}
+            bench.backbones.export(folder / "model", about)  # `fairmem eval` plays it with the agents it had
             _evaluate(bench, "after", log)
     finally:
-        bench.policy.close()
+        bench.backbones.close()
         bench.answerer.close()
     print(report_run(folder))
     return 0
@@ -88,28 +109,12 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     """Open data and models; whatever is wrong with the recipe is said here, before anything is written."""
     check_rule(recipe)
     conversations = Conversations(recipe)
-    model = recipe.model
-    opened = open_policy(model.path, device=model.device, dtype=model.dtype, batch=recipe.rollout.batch)
-    if not isinstance(opened, HFPolicy):
-        raise ConfigError(f"model.path is '{model.path}'; training needs a model in this process: bundled or a folder")
-    config = recipe.answerer
+    backbones = open_backbones(recipe)
+    model, answering = recipe.model, recipe.answerer
     local = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
-    answerer = open_ready(config.path, config.base_url, config.api_key_env, **local)
-    if model.lora_rank:
-        opened.model = with_lora(opened.model, model.lora_rank)
-    reference = None
-    if model.reference != "start":
-        found = open_policy(model.reference, device=model.device, dtype=model.dtype)
-        reference = found.model if isinstance(found, HFPolicy) else None
-    learner = Learner(
-        opened.model,
-        reference,
-        recipe.learner,
-        temperature=recipe.rollout.temperature,
-        seed=derive(recipe.seed, "learner"),
-    )
-    runner = build_runner(recipe, {"extractor": opened, "manager": opened, "answerer": answerer})
-    return _Workbench(recipe, folder, opened, answerer, learner, runner, conversations)
+    answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
+    policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
+    return _Workbench(recipe, folder, backbones, answerer, build_runner(recipe, policies), conversations)
 
 
 def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
@@ -119,16 +124,20 @@ def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
     return tuple(sinks)
 
 
-def _restore(bench: _Workbench) -> int:
-    """Steps that are done, according to the newest whole checkpoint; 0 if the run was stopped before its first."""
-    root = bench.folder / "checkpoints"
-    if not root.is_dir():
-        return 0
-    return int(load_latest(root, bench.learner).counters["step"])
+def _restore(bench: _Workbench) -> Progress:
+    """Where the newest whole checkpoint left off; the start, if the run was stopped before its first."""
+    if not any(bench.checkpoints.glob("step-*")):
+        return first(bench.recipe)
+
+    def prepare(counters: dict[str, Any]) -> None:  # the reference is not in the checkpoint: it is made again
+        progress = Progress.from_dict(counters)
+        _begin_stage(bench, progress, progress.start if bench.recipe.model.reference == "stage" else None)
+
+    return Progress.from_dict(load_latest(bench.checkpoints, bench.backbones.team, prepare).counters)
 
 
-def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
-    """One step: roll out, credit, learn, log."""
+def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One step: roll out, credit, learn; returns its metrics and its timing."""
     recipe = bench.recipe.at(plan.stage)
     started = time.perf_counter()
     log.status("rolling out")
@@ -142,14 +151,11 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> None:
     log.status("learning")
     credits = _credits(bench, recipe, trees)
     rows: list[Row] = [row for tree, credit in zip(trees, credits, strict=True) for row in rows_of(tree, credit)]
-    learned = bench.learner.step(rows)
+    learned = bench.backbones.team.step(rows)
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
     metrics |= step_metrics(trees, credits, report, learned)
-    if recipe.eval.every and (plan.step + 1) % recipe.eval.every == 0 and bench.conversations.validation:
-        metrics["val_f1"] = _validate(bench, log)
-    timing = step_timing(started, rolled, learned, report, time.perf_counter())
-    log.log(plan.step + 1, metrics, timing)
     _trace(bench, plan, trees, report)
+    return metrics, step_timing(started, rolled, learned, report, time.perf_counter())
 
 
 def _credits(bench: _Workbench, recipe: Recipe, trees: Sequence[EpisodeTree]) -> list[Credit]:
@@ -169,26 +175,32 @@ def _trace(bench: _Workbench, plan: StepPlan, trees: Sequence[EpisodeTree], repo
         write_trace(path, trees, {"run": bench.recipe.name, "seed": bench.recipe.seed, "calls": report.waves.calls})
 
 
-def _checkpoint(bench: _Workbench, step: int) -> None:
-    if bench.recipe.checkpoint.every:
-        save_checkpoint(bench.folder / "checkpoints", step, bench.learner, {"step": step}, bench.recipe.checkpoint.keep)
+def _proceed(bench: _Workbench, progress: Progress, decision: Decision, log: RunLog) -> None:
+    """Carry out what was decided after a step: keep weights, change stages, save."""
+    root, every, team = bench.checkpoints, bench.recipe.checkpoint.every, bench.backbones.team
+    kept = progress.kept(bench.recipe.model.reference == "stage")
+    if progress.step in kept:
+        save_weights(root, progress.step, team.weights())
+    if decision.ending:
+        log.say(decision.says)
+        _begin_stage(bench, progress, decision.hand_on)
+    if every and (progress.step % every == 0 or decision.ending):
+        save_checkpoint(root, progress.step, team, progress.as_dict(), bench.recipe.checkpoint.keep, kept)
+    else:
+        prune_weights(root, kept)
 
 
-def _export(bench: _Workbench) -> None:
+def _begin_stage(bench: _Workbench, progress: Progress, start: int | None) -> None:
+    """Begin the stage of `progress` from the weights kept of step `start`; none: from the present ones."""
     recipe = bench.recipe
-    about = {
-        "prompts": bench.policy.family,
-        "run": recipe.name,
-        "from": recipe.model.path,
-        "agents": recipe.agents.model_dump(mode="json"),  # `fairmem eval` plays the model as it was trained
-    }
-    export(bench.learner.model, bench.policy.tokenizer, bench.folder / "model", about)
+    settings = recipe.at(recipe.stages[min(progress.stage, len(recipe.stages) - 1)]).learner
+    weights = load_weights(bench.checkpoints, start) if start else None
+    bench.backbones.team.restart(weights, settings, recipe.model.reference == "stage")
 
 
-def _validate(bench: _Workbench, log: RunLog) -> float | None:
-    result = _run_eval(bench, bench.conversations.validation, log)
-    scores = [answer.score for answer in result.answers if answer.score is not None]
-    return sum(scores) / len(scores) if scores else None
+def _validate(bench: _Workbench, log: RunLog) -> dict[str, float | None]:
+    talks = bench.conversations.validation
+    return validation_scores(_run_eval(bench, talks, log)) if talks else {}
 
 
 def _evaluate(bench: _Workbench, when: str, log: RunLog) -> None:
@@ -203,5 +215,5 @@ def _evaluate(bench: _Workbench, when: str, log: RunLog) -> None:
 
 def _run_eval(bench: _Workbench, talks: Sequence[Conversation], log: RunLog) -> EvalResult:
     recipe = bench.recipe
-    header = make_header(recipe, bench.runner, recipe.data.source, bench.policy.name, bench.answerer.name)
+    header = make_header(recipe, bench.runner, recipe.data.source, bench.backbones.name, bench.answerer.name)
     return evaluate(bench.runner, talks, header, progress=lambda text: log.status(f"evaluating: {text}"))

@@ -82,6 +82,15 @@ def test_an_unknown_key_of_a_stage_is_named_with_its_place() -> None:
         ({"name": "../x"}, 'name: found "../x" (string), expected letters, digits'),
         ({"learner": {"dual_clip": 0.5}}, "learner.dual_clip must be above 1, or 0 to turn it off; found 0.5"),
         ({"learner": {"lr": float("nan")}}, "learner.lr: found nan (number), expected"),
+        (
+            {"rollout": {"local_horizon": "last"}},
+            "rollout.local_horizon: found \"last\" (string), expected integer or 'end'",
+        ),
+        (
+            {"rollout": {"local_horizon": -1}},
+            "rollout.local_horizon: found -1 (integer), expected greater than or equal to 0 or 'end'",
+        ),
+        ({"data": {"train": ["a", 3]}}, "data.train.1: found 3 (integer), expected string"),
     ],
 )
 def test_a_wrong_value_says_where_what_was_found_and_what_was_expected(data: dict[str, Any], expected: str) -> None:
@@ -204,3 +213,41 @@ def test_a_recipe_that_does_not_exist_is_named(tmp_path: Path) -> None:
         find_recipe(tmp_path / "absent.toml")
     with pytest.raises(ConfigError, match="no such recipe file"):
         find_recipe(tmp_path)  # a folder
+
+
+SINGLE = {"agents": {"roles": "single"}}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (SINGLE | {"model": {"train": "manager"}}, "model.train is 'manager', but agents.roles is 'single'"),
+        (SINGLE | {"model": {"backbones": "separate"}}, "model.backbones is 'separate', but agents.roles is 'single'"),
+        ({"agents": {"roles": "single", "history": True}}, "agents.history is on, but agents.roles is 'single'"),
+        (
+            {"model": {"reference": "stage", "lora_rank": 8}},
+            "model.reference is 'stage', but model.lora_rank is above 0",
+        ),
+        ({"curriculum": {"promote": True}}, "curriculum.promote is on, but eval.every is 0"),
+        ({"curriculum": {"patience": 2}}, "curriculum.patience is 2, but eval.every is 0"),
+        (
+            {"curriculum": {"patience": 2, "select": "last"}, "eval": {"every": 1}},
+            "curriculum.patience is 2, but curriculum.select is 'last'",
+        ),
+    ],
+)
+def test_keys_that_cannot_work_together_are_refused_with_the_reason(data: dict[str, Any], expected: str) -> None:
+    message = _message(data)
+    assert (expected in message and "use " in message) or "set " in message
+
+
+def test_one_override_can_make_two_keys_clash() -> None:
+    assert "model.train is 'manager', but" in _message({"agents": {"roles": "single"}}, "model.train=manager")
+    assert parse_recipe({"model": {"train": "extractor"}}, ["model.backbones=separate"]).model.train == "extractor"
+
+
+def test_a_stage_overrides_local_share_and_minibatches() -> None:
+    recipe = parse_recipe({"stages": [{"local_fraction": 0.0, "minibatches": 3}, {}]})
+    first, second = (recipe.at(stage) for stage in recipe.stages)
+    assert (first.rollout.local_fraction, first.learner.minibatches) == (0.0, 3)
+    assert (second.rollout.local_fraction, second.learner.minibatches) == (0.5, 1)

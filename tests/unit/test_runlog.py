@@ -121,6 +121,18 @@ def test_the_time_left_counts_only_the_steps_of_this_process(tmp_path: Path) -> 
     assert out.getvalue() == "step 7/10  21s left\n"  # 3 steps left at 7 s each
 
 
+def test_a_stage_that_ends_early_shortens_what_is_left(tmp_path: Path) -> None:
+    console, out = _plain_console()
+    clock = _Clock()
+    with RunLog(tmp_path, total=10, console=console, clock=clock) as log:
+        clock.now += 7
+        log.log(1, {}, left=2)
+        log.log(2, {}, left=1)
+        log.log(3, {}, left=0)
+    # 2 steps left at 7 s each, then 1 at 3.5 s.
+    assert out.getvalue() == "step 1/3  14s left\nstep 2/3  4s left\nstep 3/3\n"
+
+
 def test_on_a_terminal_the_display_is_live(tmp_path: Path) -> None:
     out = io.StringIO()
     with RunLog(tmp_path, total=2, console=Console(file=out, force_terminal=True, width=120)) as log:

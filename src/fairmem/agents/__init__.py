@@ -1,8 +1,9 @@
-"""The three roles of a memory agent: what each is shown, and how its reply is read.
+"""The roles of a memory agent: what each is shown, and how its reply is read.
 
 Extractor (`TurnContext` -> facts), manager (facts and related entries -> operations) and answerer (question and
-entries -> text) each have `prompt(...)` and `parse(...)`; sampling in between is the caller's business. Two
-prompt families: `instruct` (JSON) and `compact` (short lines, see `compact`). Parsers never raise.
+entries -> text), or a single agent (turns and related entries -> operations) in place of the first two, each have
+`prompt(...)` and `parse(...)`; sampling in between is the caller's business. Two prompt families: `instruct` (JSON)
+and `compact` (short lines, see `compact`). Parsers never raise.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from fairmem.agents.compact import (
     render_compact_answer,
     render_compact_extract,
     render_compact_manage,
+    render_compact_single,
 )
 from fairmem.agents.context import Fact, TurnContext
+from fairmem.agents.decision import Decision
 from fairmem.agents.extractor import Extraction, Extractor
 from fairmem.agents.hooks import Defense
-from fairmem.agents.manager import Decision, Manager
+from fairmem.agents.manager import Manager
 from fairmem.agents.prompts import load_prompt
+from fairmem.agents.single import SingleAgent
 from fairmem.agents.wording import NO_INFORMATION
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "Fact",
     "Manager",
     "NO_INFORMATION",
+    "SingleAgent",
     "TurnContext",
     "fact_letter",
     "format_answer",
@@ -43,4 +48,5 @@ __all__ = [
     "render_compact_answer",
     "render_compact_extract",
     "render_compact_manage",
+    "render_compact_single",
 ]

@@ -82,6 +82,16 @@ def render_compact_manage(date: datetime, entries: Sequence[str], facts: Sequenc
     )
 
 
+def render_compact_single(date: datetime, entries: Sequence[str], turns: Sequence[Turn]) -> str:
+    """The single agent's prompt: the shown `entries`, numbered from 1, and the new `turns`, lettered."""
+    said = [
+        f"{fact_letter(index)} {compact_line(turn.speaker)}: {compact_line(turn_text(turn))}"
+        for index, turn in enumerate(turns)
+    ]
+    numbered = [f"{number} {compact_line(entry)}" for number, entry in enumerate(entries, 1)]
+    return _render("single", {"date": long_date(date), "entries": "\n".join(numbered), "turns": "\n".join(said)})
+
+
 def render_compact_answer(entries: Sequence[tuple[datetime, datetime, str]], question: str) -> str:
     """The answerer's prompt: `entries` as (created, last updated, content) in the given order, then the question.
 
@@ -164,13 +174,18 @@ def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tupl
     return Parsed(tuple(items), outcome, tuple(dropped))
 
 
-def parse_compact_decision(text: str, truncated: bool, facts: int, shown: Sequence[str]) -> Parsed[Change]:
+def parse_compact_decision(
+    text: str, truncated: bool, facts: int, shown: Sequence[str], worded: bool = False
+) -> Parsed[Change]:
     """Read a manager reply about `facts` facts and the entries `shown` as changes, in the order of the reply.
 
     An entry is named by its content as shown or by its number; a number may be followed by wording of its own.
 
     A fact that no line mentions gets a NOOP after the others, unless nothing of the form was found.
     The second line that would touch the same entry is dropped, as is a second INSERT of the same fact.
+
+    With `worded` the letters are a single agent's turns: INSERT and UPDATE have to bring the wording of what they
+    store, a turn may give several INSERTs of different wording, and a turn that no line mentions gets nothing.
     """
     lines, dropped = _complete_lines(text, truncated)
     index_of = {fact_letter(index): index for index in range(facts)}
@@ -178,7 +193,7 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: Sequen
     position_of = {compact_line(entry): at for at, entry in reversed(list(enumerate(shown, 1)))}
     mentioned: set[int] = set()
     touched: set[int] = set()
-    inserted: set[int] = set()
+    inserted: set[tuple[int, str | None]] = set()
     nothing = [line.lower() for line in lines] == [NOTHING]
     formed = nothing
     for line in [] if nothing else lines:
@@ -196,20 +211,22 @@ def parse_compact_decision(text: str, truncated: bool, facts: int, shown: Sequen
         change = _change(index, name, match[3] or "", position_of, len(shown))
         if isinstance(change, str):
             dropped.append(f"{change}: {snippet(line)}")
+        elif worded and name in ("INSERT", "UPDATE") and change[3] is None:
+            dropped.append(f"{name} without wording of its own: {snippet(line)}")
         elif change[2] in touched:
             dropped.append(f"second operation on entry {change[2]}: {snippet(line)}")
-        elif name == "INSERT" and index in inserted:
+        elif name == "INSERT" and (index, change[3] if worded else None) in inserted:
             dropped.append(f"second INSERT of fact {match[1]}: {snippet(line)}")
         else:
             changes.append(change)
             if change[2] is not None:
                 touched.add(change[2])
             if name == "INSERT":
-                inserted.add(index)
+                inserted.add((index, change[3] if worded else None))
     outcome = outcome_of(truncated=truncated, formed=formed, kept=len(changes), dropped=len(dropped))
     if outcome is ParseOutcome.OK and all(name == "NOOP" for _, name, _, _ in changes):
         outcome = ParseOutcome.EMPTY
-    if formed:
+    if formed and not worded:
         changes += [(index, "NOOP", None, None) for index in range(facts) if index not in mentioned]
     return Parsed(tuple(changes), outcome, tuple(dropped))
 

@@ -7,33 +7,18 @@ their union the `max_related` nearest to any fact.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fairmem.agents.compact import Change, parse_compact_decision, render_compact_manage
 from fairmem.agents.context import Fact, TurnContext, by_update
-from fairmem.agents.fields import Unusable, as_object, read_entry_id, read_sentence, read_speaker, read_turn
-from fairmem.agents.json_reply import read_json_items
-from fairmem.agents.parsing import outcome_of, snippet
+from fairmem.agents.decision import Decision, json_lines, memory_rows, read_operations
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line
-from fairmem.memory import Delete, Entry, Hit, Insert, MemoryBank, Noop, Op, Retriever, Update, op_from_name
+from fairmem.memory import Delete, Entry, Hit, Insert, MemoryBank, Noop, Op, Retriever, Update
 from fairmem.policy import Family, Message, Prompt
-from fairmem.trace import ParseOutcome, Role
-from fairmem.types import Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was read from one manager reply."""
-
-    ops: tuple[Op, ...]
-    """Operations in the order of the reply, at most one per entry, on entries that were shown."""
-    outcome: ParseOutcome
-    dropped: tuple[str, ...] = ()
-    """One reason per operation of the reply that could not be used."""
+from fairmem.trace import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +83,6 @@ class Manager:
         )
 
     def _payload(self, facts: Sequence[Fact], related: Sequence[Entry]) -> str:
-        memories = [
-            {
-                "memory_id": entry.id,
-                "created": long_date(entry.created_time),
-                "updated": long_date(entry.updated_time),
-                "speaker": one_line(entry.speaker),
-                "content": one_line(entry.content),
-                "dia_ids": list(entry.sources),
-            }
-            for entry in related
-        ]
         told = [
             {
                 "speaker": one_line(fact.speaker),
@@ -118,7 +92,7 @@ class Manager:
             }
             for fact in facts
         ]
-        return f'{{"memories": {_json_lines(memories)},\n"facts": {_json_lines(told)}}}'
+        return f'{{"memories": {json_lines(memory_rows(related))},\n"facts": {json_lines(told)}}}'
 
     def parse(
         self, text: str, truncated: bool, context: TurnContext, facts: Sequence[Fact], related: Sequence[Entry]
@@ -136,7 +110,7 @@ class Manager:
             parsed = parse_compact_decision(text, truncated, len(facts), [entry.content for entry in related])
             ops = tuple(_op_of(change, facts, related) for change in parsed.items)
             return Decision(ops, parsed.outcome, parsed.dropped)
-        return _parse_json(text, truncated, context, [entry.id for entry in related])
+        return read_operations(text, truncated, context, [entry.id for entry in related])
 
 
 def _op_of(change: Change, facts: Sequence[Fact], related: Sequence[Entry]) -> Op:
@@ -147,47 +121,3 @@ def _op_of(change: Change, facts: Sequence[Fact], related: Sequence[Entry]) -> O
         return Insert(fact.speaker, content, fact.source) if name == "INSERT" else Noop(fact.source)
     entry = related[position - 1].id
     return Update(entry, content, fact.source) if name == "UPDATE" else Delete(entry, fact.source)
-
-
-def _parse_json(text: str, truncated: bool, context: TurnContext, shown: Sequence[int]) -> Decision:
-    found = read_json_items(text, "operations")
-    turns = {turn.id: turn for turn in context.turns}
-    ops: list[Op] = []
-    touched: set[int] = set()
-    dropped = list(found.dropped)
-    for item in found.items:
-        try:
-            op = _read_op(as_object(item), context, turns, shown)
-            if isinstance(op, Update | Delete):
-                if op.entry in touched:
-                    raise Unusable(f"second operation on entry {op.entry}: {op.name}")
-                touched.add(op.entry)
-            elif isinstance(op, Insert) and op in ops:
-                raise Unusable(f"second INSERT of {snippet(op.content)}")
-            ops.append(op)
-        except Unusable as reason:
-            dropped.append(str(reason))
-    outcome = outcome_of(truncated=truncated, formed=found.formed, kept=len(ops), dropped=len(dropped))
-    if outcome is ParseOutcome.OK and all(isinstance(op, Noop) for op in ops):
-        outcome = ParseOutcome.EMPTY
-    return Decision(tuple(ops), outcome, tuple(dropped))
-
-
-def _read_op(item: Mapping[str, object], context: TurnContext, turns: Mapping[str, Turn], shown: Sequence[int]) -> Op:
-    name = item.get("operation")
-    kind = op_from_name(name) if isinstance(name, str) else None
-    if kind is Insert:
-        turn = read_turn(item, turns)
-        return Insert(read_speaker(item, context.speakers, turn.speaker), read_sentence(item, "content"), turn.id)
-    if kind is Update:
-        return Update(read_entry_id(item, shown), read_sentence(item, "content"), read_turn(item, turns).id)
-    if kind is Delete:
-        return Delete(read_entry_id(item, shown), read_turn(item, turns).id if item.get("dia_id") else None)
-    if kind is Noop:
-        return Noop()
-    raise Unusable(f"no operation {snippet(str(name))}")
-
-
-def _json_lines(rows: Sequence[Mapping[str, object]]) -> str:
-    """A JSON list with one row per line, which is shorter than an indented one and as easy to read."""
-    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]" if rows else "[]"

@@ -23,7 +23,8 @@ def register(commands: Any) -> None:
         "--model",
         metavar="SPEC",
         default="bundled",
-        help="model that keeps the memory: bundled, a model folder, hf:PATH or openai:NAME (default: bundled)",
+        help="model that keeps the memory: bundled, a model folder (or one with a model per role), hf:PATH or "
+        "openai:NAME (default: bundled)",
     )
     parser.add_argument("--base-url", metavar="URL", default="", help="address of the endpoint, for openai:NAME")
     parser.add_argument("--answerer", metavar="SPEC", default="", help="model that answers (default: the --model)")

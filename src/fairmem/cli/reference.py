@@ -81,7 +81,9 @@ def _default(field: dict[str, Any], none: str) -> str:
 def _values(field: dict[str, Any]) -> str:
     """What a field accepts, in words."""
     if "anyOf" in field:
-        return _values(next(option for option in field["anyOf"] if option.get("type") != "null"))
+        return " or ".join(_values(option) for option in field["anyOf"] if option.get("type") != "null")
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return ", ".join(f"`{name}`" for name in field["enum"])
     if field["type"] == "array":

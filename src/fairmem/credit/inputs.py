@@ -250,8 +250,13 @@ def _forest(branches: Sequence[Branch], forks: LocalGroups, tree: EpisodeTree) -
 
 
 def _check_ends(members: Sequence[Branch], tree: EpisodeTree) -> None:
-    """Rewards of rerollouts that stop before the end are of other questions, so they do not compare."""
+    """Rewards of rerollouts that stop before the end are of other questions; a reused session is no rerollout."""
     for branch in members:
+        if branch.reused:
+            raise CreditError(
+                f"conversation {tree.conversation!r}: {branch.id!r} is the rollout's own session; set "
+                "rollout.local_reuse = false"
+            )
         if branch.rewards and branch.rewards[-1].session != tree.sessions:
             raise CreditError(
                 f"conversation {tree.conversation!r}: rerollout {branch.id!r} ends after session "

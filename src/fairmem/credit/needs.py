@@ -68,17 +68,22 @@ def _state_values(recipe: Recipe) -> str | None:
 
 def _ends(recipe: Recipe, what: str) -> str | None:
     """What keeps rerollouts from being played to the end and asked what whole rollouts are asked."""
-    longest = max(sessions for sessions, _ in _stages(recipe))
-    if recipe.rollout.local_horizon < longest - 1:
+    rollout, longest = recipe.rollout, max(sessions for sessions, _ in _stages(recipe))
+    asked = f"{what} and are asked what whole rollouts are asked"
+    if rollout.local_horizon != "end" and rollout.local_horizon < longest - 1:
         return (
-            f"{what}, but rollout.local_horizon = {recipe.rollout.local_horizon} stops them before session {longest}; "
-            f"set rollout.local_horizon = {longest - 1}"
+            f"{what}, but rollout.local_horizon = {rollout.local_horizon} stops them before session {longest}; "
+            'set rollout.local_horizon = "end"'
         )
-    if recipe.rollout.questions != "cumulative":
+    if rollout.questions != "cumulative":
+        return f"{asked}, but rollout.questions is '{rollout.questions}'; set rollout.questions = \"cumulative\""
+    if rollout.max_local_questions not in (None, rollout.max_questions):
         return (
-            f"{what} and are asked what whole rollouts are asked, but rollout.questions is "
-            f"'{recipe.rollout.questions}'; set rollout.questions = \"cumulative\""
+            f"{asked}, but rollout.max_local_questions = {rollout.max_local_questions} is not "
+            f"rollout.max_questions = {rollout.max_questions}; leave it out"
         )
+    if rollout.local_reuse:
+        return f"{what}; a rollout's own sessions are among them already, so set rollout.local_reuse = false"
     return None
 
 

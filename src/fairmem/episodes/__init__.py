@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
-from fairmem.episodes.curriculum import Conversations, StepPlan, steps_of
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, roll_branch
+from fairmem.episodes.curriculum import Conversations
+from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, reuse_branch, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.stages import (
+    Decision,
+    Progress,
+    StepPlan,
+    after_step,
+    first,
+    next_step,
+    steps_left,
+    steps_of,
+    validates,
+)
 from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.episodes.step_metrics import step_metrics, step_timing
 
@@ -20,10 +31,12 @@ __all__ = [
     "BranchPlan",
     "BranchResult",
     "Conversations",
+    "Decision",
     "EpisodeRunner",
     "HindsightPolicy",
     "LocalPlan",
     "MemoryBoard",
+    "Progress",
     "QuizJob",
     "Quizzer",
     "Routine",
@@ -31,6 +44,7 @@ __all__ = [
     "StepPlan",
     "TreePlan",
     "WaveStats",
+    "after_step",
     "answered_by_all",
     "apply_ops",
     "build_agents",
@@ -38,16 +52,21 @@ __all__ = [
     "choose_local",
     "choose_questions",
     "evaluation_plan",
+    "first",
     "hindsight_logprobs",
     "identical_siblings",
     "memories",
+    "next_step",
     "outcome_text",
     "plan_branches",
+    "reuse_branch",
     "roll_branch",
     "run_waves",
     "sample_once",
     "step_metrics",
     "step_timing",
+    "steps_left",
     "steps_of",
     "training_plan",
+    "validates",
 ]

@@ -6,8 +6,9 @@ Training and evaluation both start here, so they cannot differ in how a memory i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from fairmem.agents import Answerer, Extractor, Manager
+from fairmem.agents import Answerer, Extractor, Manager, SingleAgent
 from fairmem.config import AgentsConfig, Recipe, RolloutConfig
 from fairmem.episodes.episode import Agents, BranchPlan
 from fairmem.episodes.group import EpisodeRunner, TreePlan
@@ -23,7 +24,7 @@ from fairmem.types import Category, Conversation, Question
 
 
 def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) -> Agents:
-    """The three roles for models that understand these prompt families.
+    """The roles for models that understand these prompt families.
 
     Raises:
         ConfigError: an unknown retriever or embedder, or history with compact prompts, which have no place for it.
@@ -31,6 +32,9 @@ def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) 
     if config.history and family == "compact":
         raise ConfigError("agents.history is on, but the model reads compact prompts, which show one chunk only")
     retriever = build_retriever(config.retriever, build_embedder(config.embedder))
+    single = None
+    if config.roles == "single":
+        single = SingleAgent(family, retriever, config.related_max, config.related_min_score, config.manager_max_tokens)
     return Agents(
         Extractor(family, config.extractor_max_tokens),
         Manager(
@@ -44,11 +48,12 @@ def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) 
         Answerer(answerer_family, retriever, config.shown_per_speaker, max_tokens=config.answerer_max_tokens),
         config.chunks_per_session,
         config.history,
+        single,
     )
 
 
 def build_runner(recipe: Recipe, policies: Mapping[Role, Policy]) -> EpisodeRunner:
-    """The runner of a recipe's episodes; `policies` gives the model of each role.
+    """The runner of a recipe's episodes; `policies` gives the model of each role that is called, and the extractor's.
 
     Raises:
         ConfigError: as for `build_agents`, or an unknown F1 variant.
@@ -64,15 +69,19 @@ def training_plan(
     conversation: Conversation, rollout: RolloutConfig, categories: Sequence[Category], seed: int
 ) -> TreePlan:
     """The global group of `conversation` and its local rerollouts, every group with its own fixed question set."""
+    most_local = rollout.max_questions if rollout.max_local_questions is None else rollout.max_local_questions
+    balanced = rollout.questions == "both"
 
     def questions(after: int, about: int | None) -> tuple[Question, ...]:
-        scope = about if rollout.questions == "session" else None
-        return choose_questions(
-            conversation, after, categories, derive(seed, "questions"), rollout.max_questions, scope
-        )
+        choose = partial(choose_questions, conversation, after, categories, derive(seed, "questions"))
+        if about is None:
+            return choose(rollout.max_questions)
+        if balanced:
+            return (*choose(most_local, about=about), *choose(most_local, besides=about))
+        return choose(most_local, about=about if rollout.questions == "session" else None)
 
     branches = tuple(plan_branches(conversation, rollout, seed))
-    return TreePlan(conversation, branches, questions, seed, state_values=rollout.state_values)
+    return TreePlan(conversation, branches, questions, seed, balanced, rollout.state_values)
 
 
 def evaluation_plan(

@@ -1,4 +1,4 @@
-"""Which conversations a training step rolls out, and how long they are: the stages of a recipe.
+"""Which conversations a training step rolls out, and how long they are.
 
 Village conversations are new in every step, named by (data seed, step, number), so a resumed run sees what an
 undisturbed one would. Conversations from a file are cut to the stage's sessions and visited round robin in an
@@ -8,34 +8,15 @@ order shuffled once per pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from fairmem.config import Recipe, StageConfig
+from fairmem.config import Recipe
 from fairmem.data import load
 from fairmem.data.village import generate
+from fairmem.episodes.stages import StepPlan
 from fairmem.errors import ConfigError
 from fairmem.seeds import python_rng
 from fairmem.types import Conversation
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlan:
-    """One training step: its number over all stages (from 0), its stage, and its place in the stage."""
-
-    step: int
-    stage_index: int
-    stage: StageConfig
-    step_in_stage: int
-
-
-def steps_of(recipe: Recipe) -> list[StepPlan]:
-    """All training steps of a recipe in order."""
-    plans: list[StepPlan] = []
-    for index, stage in enumerate(recipe.stages):
-        for number in range(stage.steps):
-            plans.append(StepPlan(len(plans), index, stage, number))
-    return plans
 
 
 class Conversations:
@@ -55,6 +36,7 @@ class Conversations:
         if data.source == "village":
             self.validation = generate(data.seed, "val", data.validation_conversations, longest, data.difficulty)
             self.test = generate(data.seed, "test", data.test_conversations, longest, data.difficulty)
+            self._check_validation("set data.validation_conversations above 0")
             return
         if not data.path:
             raise ConfigError(f"data.source is '{data.source}' but data.path is empty; add data.path=FILE")
@@ -75,6 +57,13 @@ class Conversations:
         self._check_questions(longest)
         self.validation = chosen("validation", data.validation)
         self.test = chosen("test", data.test)
+        self._check_validation("give ids, data.validation=[...]")
+
+    def _check_validation(self, remedy: str) -> None:
+        curriculum = self._recipe.curriculum
+        for asked, what in ((curriculum.promote, "promote is on"), (curriculum.patience, "patience is above 0")):
+            if asked and not self.validation:
+                raise ConfigError(f"curriculum.{what}, but there is no validation conversation; {remedy}")
 
     def _check_questions(self, sessions: int) -> None:
         """Without a question nothing is ever rewarded: say so now, not after hours of unscored steps."""

@@ -1,7 +1,8 @@
 """One branch of an episode: extract all sessions, then let the manager work through them one chunk at a time.
 
 Extraction does not read memory, so a branch asks for all of its extractions before its first manager call (one
-wave; with `history`, one wave per chunk index, because a chunk then sees the replies to earlier ones).
+wave; with `history`, one wave per chunk index, because a chunk then sees the replies to earlier ones). A single
+agent in place of both reads memory, so it has one call per chunk, one after the other.
 A call that fails ends the branch: the failed turn is on the trace, later sessions are never rolled out,
 and whoever waits for this branch's memory gets the failure instead and ends with a skipped turn.
 """
@@ -11,25 +12,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairmem.agents import Answerer, Extraction, Extractor, Manager, TurnContext
+from fairmem.agents import Answerer, Decision, Extraction, Extractor, Fact, Manager, SingleAgent, TurnContext
 from fairmem.data import split_session
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine
 from fairmem.memory import MemoryBank, Op, OpContext, OpResult
 from fairmem.policy import Message, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive
-from fairmem.trace import CallFailure, FailureKind, OpRecord, Role, RoleTurn, StopReason
+from fairmem.trace import CallFailure, FailureKind, OpRecord, RoleTurn, StopReason
 from fairmem.types import Conversation
 
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """The three roles, and how sessions are cut for them."""
+    """The roles, and how sessions are cut for them. With `single`, extractor and manager are not called."""
 
     extractor: Extractor
     manager: Manager
     answerer: Answerer
     chunks_per_session: int
     history: bool = False
+    single: SingleAgent | None = None
+
+    @property
+    def called(self) -> tuple[Extractor | Manager | SingleAgent | Answerer, ...]:
+        """The roles that take part."""
+        writers = (self.extractor, self.manager) if self.single is None else (self.single,)
+        return (*writers, self.answerer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,8 @@ class BranchPlan:
         first: First session rolled out; `last`: last one (session numbers of the conversation).
         parent: Branch whose memory at the start of `first` this one starts from; None starts empty.
         seed: Seed of the branch; every call draws from a stream derived from it.
-        temperature: Sampling temperature of both roles.
+        temperature: Sampling temperature of the roles that write memory.
+        reused: Nothing is sampled: the branch is what its parent did in these sessions, as a member of a local group.
     """
 
     id: str
@@ -52,6 +61,7 @@ class BranchPlan:
     seed: int
     temperature: float
     parent: str | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +82,46 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
         if plan.first <= session.index <= plan.last
         for chunk in split_session(session, agents.chunks_per_session)
     ]
-    extracted = yield from _extract(plan, agents, contexts)
+    extracted: Sequence[tuple[RoleTurn | None, Extraction | None]] = [(None, None)] * len(contexts)
+    if agents.single is None:
+        extracted = yield from _extract(plan, agents, contexts)
     bank: MemoryBank | CallFailure = MemoryBank.empty()
     if plan.parent is not None:
         bank = yield AwaitMemory(prefix + plan.parent, plan.first)
     if isinstance(bank, CallFailure):
-        skipped = _skipped(plan, agents.manager, bank)
-        return BranchResult(plan, None, (*(turn for turn, _ in extracted), skipped), None)
+        return BranchResult(plan, None, (*(turn for turn, _ in extracted if turn), _skipped(plan, agents, bank)), None)
     start, turns = bank, list[RoleTurn]()
     published = plan.first - 1
     for context, (turn, extraction) in zip(contexts, extracted, strict=True):
         for session in range(published + 1, context.session + 1):
             board.publish(prefix + plan.id, session, bank)
             published = session
-        turns.append(turn)
-        if extraction is None:
-            return _failed(plan, start, turns, turn.failure, board, prefix, context.session)
-        if extraction.facts:
-            managed, bank = yield from _manage(plan, agents, context, extraction, bank)
-            turns.append(managed)
-            if managed.failure is not None:
-                return _failed(plan, start, turns, managed.failure, board, prefix, context.session)
+        if turn is not None:
+            turns.append(turn)
+            if extraction is None:
+                return _failed(plan, start, turns, turn.failure, board, prefix, context.session)
+        if extraction is None or extraction.facts:
+            written, bank = yield from _write(plan, agents, context, extraction, bank)
+            turns.append(written)
+            if written.failure is not None:
+                return _failed(plan, start, turns, written.failure, board, prefix, context.session)
     for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
         board.publish(prefix + plan.id, session, bank)
     return BranchResult(plan, start, tuple(turns), bank)
+
+
+def reuse_branch(
+    plan: BranchPlan, parent: BranchResult, agents: Agents, board: MemoryBoard, prefix: str = ""
+) -> BranchResult:
+    """The sessions `plan.first` to `plan.last` of `parent`, which has been rolled out, as a branch of their own."""
+    name = prefix + parent.plan.id
+    start = board.get(AwaitMemory(name, plan.first))
+    if not isinstance(start, MemoryBank):
+        cause = start or CallFailure(kind=FailureKind.SKIPPED, message=f"{parent.plan.id} was not there", attempts=0)
+        return BranchResult(plan, None, (_skipped(plan, agents, cause),), None)
+    turns = tuple(turn for turn in parent.turns if plan.first <= turn.session <= plan.last)
+    end = parent.bank if plan.last == parent.plan.last else board.get(AwaitMemory(name, plan.last + 1))
+    return BranchResult(plan, start, turns, end if isinstance(end, MemoryBank) else None)
 
 
 def _failed(
@@ -115,15 +141,16 @@ def _failed(
     return BranchResult(plan, start, tuple(turns), None)
 
 
-def _skipped(plan: BranchPlan, manager: Manager, cause: CallFailure) -> RoleTurn:
+def _skipped(plan: BranchPlan, agents: Agents, cause: CallFailure) -> RoleTurn:
     """The turn that says that there was no memory to work on."""
+    writer = agents.single or agents.manager
     return RoleTurn(
-        id=f"manager-{plan.first}.0",
-        role="manager",
+        id=f"{writer.role}-{plan.first}.0",
+        role=writer.role,
         session=plan.first,
         chunk=0,
         prompt="",
-        prompt_hash=manager.prompt_hash,
+        prompt_hash=writer.prompt_hash,
         failure=cause,
     )
 
@@ -141,7 +168,7 @@ def _extract(
         for i in chosen:
             context = contexts[i]
             prompt = agents.extractor.prompt(context, past.get(context.session, ()))
-            requests.append(_request(plan, "extractor", context, prompt, agents.extractor.max_tokens))
+            requests.append(_request(plan, agents.extractor, context, prompt))
         replies: list[Reply] = yield Ask("extractor", tuple(requests))
         for i, request, reply in zip(chosen, requests, replies, strict=True):
             context = contexts[i]
@@ -159,24 +186,32 @@ def _extract(
     return [done[i] for i in range(len(contexts))]
 
 
-def _manage(
-    plan: BranchPlan, agents: Agents, context: TurnContext, extraction: Extraction, bank: MemoryBank
+def _write(
+    plan: BranchPlan, agents: Agents, context: TurnContext, extraction: Extraction | None, bank: MemoryBank
 ) -> Routine[tuple[RoleTurn, MemoryBank]]:
-    """One manager call, and the memory after its operations."""
-    manager = agents.manager
-    related = manager.related(bank, extraction.facts)
-    prompt = manager.prompt(context, extraction.facts, related)
-    request = _request(plan, "manager", context, prompt, manager.max_tokens)
-    (reply,) = yield Ask("manager", (request,))
-    turn = _turn(manager, context, request, reply)
+    """One call of the manager, or of the single agent, and the memory after its operations."""
+    writer: Manager | SingleAgent = agents.single or agents.manager
+    facts: tuple[Fact, ...] = () if extraction is None else extraction.facts
+    if isinstance(writer, SingleAgent):
+        related = writer.related(bank, context)
+        request = _request(plan, writer, context, writer.prompt(context, related))
+    else:
+        related = writer.related(bank, facts)
+        request = _request(plan, writer, context, writer.prompt(context, facts, related))
+    (reply,) = yield Ask(writer.role, (request,))
+    turn = _turn(writer, context, request, reply)
     if isinstance(reply, CallFailure):
         return turn.model_copy(update={"bank_before": bank.hash, "bank_after": bank.hash}), bank
-    decision = manager.parse(reply.text, reply.stop is StopReason.LENGTH, context, extraction.facts, related)
+    cut = reply.stop is StopReason.LENGTH
+    if isinstance(writer, SingleAgent):
+        decision: Decision = writer.parse(reply.text, cut, context, related)
+    else:
+        decision = writer.parse(reply.text, cut, context, facts, related)
     after, records = apply_ops(bank, decision.ops, context.op_context())
     read = {
         "parse": decision.outcome,
         "dropped": decision.dropped,
-        "facts": tuple(fact.text for fact in extraction.facts),
+        "facts": tuple(fact.text for fact in facts),
         "ops": records,
         "bank_before": bank.hash,
         "bank_after": after.hash,
@@ -204,12 +239,16 @@ def _record(op: Op, result: OpResult) -> OpRecord:
     )
 
 
-def _request(plan: BranchPlan, role: Role, context: TurnContext, prompt: Prompt, max_tokens: int) -> SampleRequest:
-    seed = derive(plan.seed, role, context.session, context.chunk)
-    return SampleRequest(prompt, max_tokens, plan.temperature, seed, role)
+def _request(
+    plan: BranchPlan, role: Extractor | Manager | SingleAgent, context: TurnContext, prompt: Prompt
+) -> SampleRequest:
+    seed = derive(plan.seed, role.role, context.session, context.chunk)
+    return SampleRequest(prompt, role.max_tokens, plan.temperature, seed, role.role)
 
 
-def _turn(role: Extractor | Manager, context: TurnContext, request: SampleRequest, reply: Reply) -> RoleTurn:
+def _turn(
+    role: Extractor | Manager | SingleAgent, context: TurnContext, request: SampleRequest, reply: Reply
+) -> RoleTurn:
     turn = RoleTurn(
         id=f"{role.role}-{context.session}.{context.chunk}",
         role=role.role,

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, roll_branch
+from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
@@ -32,14 +32,16 @@ class TreePlan:
     """The branches to roll out from one conversation.
 
     `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
-    group is about or None for the global group). With `state_values` the memories that a global branch had on the way
-    are asked the questions of its last.
+    group is about or None for the global group). With `balanced`, a local branch earns the mean of two scores: on
+    the questions with evidence in the session the group is about, and on the others. With `state_values` the memories
+    that a global branch had on the way are asked the questions of its last.
     """
 
     conversation: Conversation
     branches: tuple[BranchPlan, ...]
     questions: Callable[[int, int | None], tuple[Question, ...]]
     seed: int = 0
+    balanced: bool = False
     state_values: bool = False
 
 
@@ -83,21 +85,21 @@ class EpisodeRunner:
             f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
             for index, plan in enumerate(plans)
             for branch in plan.branches
+            if not branch.reused
         }
         results, report.waves = run_waves(routines, board, self.policies)
+        for index, plan in enumerate(plans):
+            for branch in plan.branches:
+                if branch.reused:
+                    parent = results[f"{index}/{branch.parent}"]
+                    results[f"{index}/{branch.id}"] = reuse_branch(branch, parent, self.agents, board, f"{index}/")
         report.wave_seconds = time.perf_counter() - started
-        jobs: dict[tuple[int, str, int], QuizJob] = {}
         for index, plan in enumerate(plans):
             for branch in plan.branches:
                 bank = results[f"{index}/{branch.id}"].bank
-                if bank is None:
-                    continue
-                report.banks[index, branch.id] = bank
-                about = None if branch.parent is None else branch.first
-                questions = plan.questions(branch.last, about)
-                states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
-                for session, memory in {**states, branch.last: bank}.items():
-                    jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
+                if bank is not None:
+                    report.banks[index, branch.id] = bank
+        jobs = _quiz_jobs(plans, report.banks, board)
         asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
         report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
         quizzes = dict(zip(jobs, asked, strict=True))
@@ -114,6 +116,7 @@ class EpisodeRunner:
                         results[f"{index}/{branch.id}"],
                         quizzes.get((index, branch.id, branch.last), ()),
                         reward or self.reward,
+                        plan.balanced,
                     )
                     for branch in plan.branches
                 ),
@@ -135,7 +138,9 @@ class EpisodeRunner:
         """Tokens of what was said up to and including `session`, captions of images with it."""
         return sum(self._count(turn_text(t)) for s in conversation.sessions if s.index <= session for t in s.turns)
 
-    def _branch(self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig) -> Branch:
+    def _branch(
+        self, result: BranchResult, quiz: tuple[QuizItem, ...], settings: RewardConfig, balanced: bool
+    ) -> Branch:
         plan, bank = result.plan, result.bank
         local = plan.parent is not None
         branch = Branch(
@@ -144,6 +149,7 @@ class EpisodeRunner:
             member=plan.member,
             parent=plan.parent,
             fork_session=plan.first if local else None,
+            reused=plan.reused,
             start_bank=result.start.hash if result.start is not None else "",
             turns=result.turns,
             quiz=quiz,
@@ -158,6 +164,7 @@ class EpisodeRunner:
             quiz=quiz,
             memory_tokens=tokens,
             dialogue_tokens=self.dialogue_tokens(plan.conversation, plan.last),
+            balance=plan.first if local and balanced else None,
         )
         parts = {name: _measured(name, reward, outcome, settings) for name, reward in REWARDS.items()}
         if local:
@@ -188,15 +195,31 @@ class EpisodeRunner:
         whole = {branch.id: branch.last for branch in plan.branches if branch.parent is None}
         states = {key: bank for key, bank in banks.items() if key[1] in whole}
         questions = answered_by_all(quizzes[key] for key in states)
+        dialogues = {last: self.dialogue_tokens(plan.conversation, last) for last in set(whole.values())}
         values: dict[str, list[SessionReward]] = {}
         for (index, name, session), bank in states.items():
             quiz = tuple(item for item in quizzes[index, name, session] if item.question in questions)
-            dialogue = self.dialogue_tokens(plan.conversation, whole[name])
-            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogue)
+            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogues[whole[name]])
             parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in REWARDS.items()}
             values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
         branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
         return tree.model_copy(update={"branches": tuple(branches)})
+
+
+def _quiz_jobs(
+    plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], MemoryBank], board: MemoryBoard
+) -> dict[tuple[int, str, int], QuizJob]:
+    """(plan, branch id, session) -> what that memory is asked: every final one, and those before if the plan says."""
+    jobs: dict[tuple[int, str, int], QuizJob] = {}
+    for index, plan in enumerate(plans):
+        for branch in plan.branches:
+            if (index, branch.id) not in banks:
+                continue
+            questions = plan.questions(branch.last, None if branch.parent is None else branch.first)
+            states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
+            for session, memory in {**states, branch.last: banks[index, branch.id]}.items():
+                jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
+    return jobs
 
 
 def _measured(name: str, reward: Reward, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:

@@ -35,6 +35,7 @@ def choose_questions(
     seed: int,
     most: int = 0,
     about: int | None = None,
+    besides: int | None = None,
 ) -> tuple[Question, ...]:
     """The questions a comparison group is asked after `session`.
 
@@ -45,11 +46,14 @@ def choose_questions(
         seed: Names the group; equal seeds give equal subsets.
         most: Largest number of questions, 0 for all.
         about: Only questions with evidence in this session.
+        besides: Only questions without evidence in this session.
     """
     kept = [q for q in conversation.questions_after(session) if q.category in categories]
+    where = conversation.session_of_turn()
     if about is not None:
-        where = conversation.session_of_turn()
         kept = [q for q in kept if any(where.get(turn) == about for turn in q.evidence)]
+    if besides is not None:
+        kept = [q for q in kept if all(where.get(turn) != besides for turn in q.evidence)]
     if 0 < most < len(kept):
         picked = python_rng(seed, "questions", session).sample(range(len(kept)), most)
         kept = [kept[i] for i in sorted(picked)]

@@ -8,7 +8,7 @@ one another, as the published code makes, hold no contrast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairmem.config import RolloutConfig
 from fairmem.episodes.episode import BranchPlan
@@ -44,7 +44,9 @@ def choose_local(
 def plan_branches(conversation: Conversation, rollout: RolloutConfig, seed: int) -> list[BranchPlan]:
     """The global branches `g0`... of `conversation` and their local rerollouts `gI/sT/rJ`.
 
-    All seeds differ, so siblings differ wherever the policy is not certain.
+    All seeds differ, so siblings differ wherever the policy is not certain. With `local_reuse` every local group
+    has one member more, `gI/sT/own`: session T as rollout I played it, which is as good a sample from the shared
+    memory as the rerollouts are.
     """
     numbers = [session.index for session in conversation.sessions]
     plans = [
@@ -54,18 +56,30 @@ def plan_branches(conversation: Conversation, rollout: RolloutConfig, seed: int)
     all_sources = rollout.local_sources == "all"
     for local in choose_local(len(numbers), rollout.global_group, rollout.local_fraction, seed, all_sources):
         first = numbers[local.session - 1]
-        last = numbers[min(len(numbers), local.session + rollout.local_horizon) - 1]
-        for j in range(rollout.local_group):
+        further = len(numbers) if rollout.local_horizon == "end" else rollout.local_horizon
+        last = numbers[min(len(numbers), local.session + further) - 1]
+        siblings = [
+            BranchPlan(
+                id=f"g{local.source}/s{first}/r{j}",
+                conversation=conversation,
+                first=first,
+                last=last,
+                member=j,
+                seed=derive(seed, "local", local.source, first, j),
+                temperature=rollout.temperature,
+                parent=f"g{local.source}",
+            )
+            for j in range(rollout.local_group)
+        ]
+        plans += siblings
+        if rollout.local_reuse:
             plans.append(
-                BranchPlan(
-                    id=f"g{local.source}/s{first}/r{j}",
-                    conversation=conversation,
-                    first=first,
-                    last=last,
-                    member=j,
-                    seed=derive(seed, "local", local.source, first, j),
-                    temperature=rollout.temperature,
-                    parent=f"g{local.source}",
+                replace(
+                    siblings[0],
+                    id=f"g{local.source}/s{first}/own",
+                    member=rollout.local_group,
+                    seed=derive(seed, "local", local.source, first, "own"),
+                    reused=True,
                 )
             )
     return plans

@@ -33,7 +33,7 @@ def step_metrics(
     """
     whole = [b for tree in trees for b in tree.branches if b.kind == "global" and not b.failed]
     local = [b for tree in trees for b in tree.branches if b.kind == "local" and not b.failed]
-    turns = [turn for tree in trees for branch in tree.branches for turn in branch.turns]
+    turns = [turn for tree in trees for branch in tree.branches if not branch.reused for turn in branch.turns]
     parsed = [turn.parse in _PARSED for turn in turns if turn.parse is not None]
     ops = Counter(op.op for branch in whole for turn in branch.turns for op in turn.ops)
     counts = [credit.diagnostics for credit in credits]
@@ -59,7 +59,8 @@ def step_metrics(
         f"ops_{name.lower()}": ops[name] / len(whole) if whole else None
         for name in ("INSERT", "UPDATE", "DELETE", "NOOP")
     }
-    metrics |= {name: learned[name] for name in _LEARNED if name in learned}
+    each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
+    metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
 
 

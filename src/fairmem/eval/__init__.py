@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fairmem.eval.report import format_result, report_run, write_eval_report
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.eval.summary import Comparison, MemorySize, Summary, compare, summarise
+from fairmem.eval.validation import validation_scores
 
 if TYPE_CHECKING:
     from fairmem.eval.runner import evaluate, evaluate_dataset, make_header
@@ -29,6 +30,7 @@ __all__ = [
     "make_header",
     "report_run",
     "summarise",
+    "validation_scores",
     "write_eval_report",
 ]
 

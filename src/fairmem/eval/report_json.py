@@ -12,10 +12,10 @@
 evaluation: `{format, version, kind, what: <header of the evaluation>, summary}`.
 
 run: `{format, version, kind, name, seed, data_seed, finished, steps: {done, planned}, signature,
-before: summary, after: summary, comparison, training: {window, metrics: {name: {first, last}}, totals},
-timing: {seconds, rollout_seconds, learn_seconds, generated_tokens, effective_tokens_per_second,
-overall_tokens_per_second, rollout_efficiency}, recipe_changes: {key: {default, here}}}`; what a stopped run
-does not have is null.
+before: summary, after: summary, comparison, training: {window, metrics: {name: {first, last}}, totals,
+stages: [{name, steps, best_f1, m_fail, ending}]}, timing: {seconds, rollout_seconds, learn_seconds,
+generated_tokens, effective_tokens_per_second, overall_tokens_per_second, rollout_efficiency},
+recipe_changes: {key: {default, here}}}`; what a stopped run does not have is null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fairmem.eval.result import EvalHeader
-from fairmem.eval.runs import Run, Timing, recipe_changes, totals, trends
+from fairmem.eval.runs import Run, Timing, recipe_changes, stages_of, totals, trends
 from fairmem.eval.summary import Comparison, Summary
 from fairmem.metrics import Interval, PairedResult
 
@@ -61,6 +61,7 @@ def run_to_json(
             "window": window,
             "metrics": {trend.key: {"first": trend.first, "last": trend.last} for trend in found},
             "totals": totals(run.metrics),
+            "stages": [asdict(stage) for stage in stages_of(run.metrics)],
         },
         "timing": {
             "seconds": timing.seconds,

@@ -7,7 +7,7 @@ import math
 from fairmem.eval.eval_page import SAMPLED, first_failures, pick, reply
 from fairmem.eval.page import Page, Sampled, Table, Tile
 from fairmem.eval.plots import drawable
-from fairmem.eval.runs import Run, Timing, recipe_changes, totals, trends
+from fairmem.eval.runs import Run, Timing, recipe_changes, stages_of, totals, trends
 from fairmem.eval.summary import Comparison, Summary
 from fairmem.eval.tables import (
     DASH,
@@ -90,7 +90,10 @@ def _headline(run: Run, before: Summary | None, after: Summary | None, change: C
     for name, result, summary in (("Before", run.before, before), ("After", run.after, after)):
         if result is not None and summary is not None:
             lines += [f"{name}: {line}" for line in headline(summary, result.header, first_failures(result))]
-    return [*lines, f"Seed {run.recipe.seed}, data seed {run.recipe.data.seed}, {run.steps} of {planned} done."]
+    done = f"{run.steps} of {planned} done"
+    if run.finished and run.steps < run.recipe.steps:
+        done = f"{plural(run.steps, 'step')} done; the curriculum did without {run.recipe.steps - run.steps} more"
+    return [*lines, f"Seed {run.recipe.seed}, data seed {run.recipe.data.seed}, {done}."]
 
 
 def _tiles(
@@ -147,7 +150,7 @@ def _run_tables(run: Run, timing: Timing) -> list[Table]:
     """Training in numbers, its time, and the recipe."""
     tables = [_recipe_table(run)]
     if run.metrics:
-        tables = [_training_table(run), *tables]
+        tables = [_training_table(run), *_stage_tables(run), *tables]
     times = _timing_rows(timing)
     return (
         [*tables, Table("Time", ("", ""), tuple(times), "Evaluations are not in it.", prose=True)] if times else tables
@@ -166,6 +169,21 @@ def _training_table(run: Run) -> Table:
     note = f"{about} Over all {plural(run.steps, 'step')}: {counts}."
     columns = ("metric", f"first {ends}", f"last {ends}", "change")
     return Table("Training", columns, tuple(rows), note if counts else about)
+
+
+def _stage_tables(run: Run) -> list[Table]:
+    """What became of each stage; nothing for one stage that was not validated."""
+    stages = stages_of(run.metrics)
+    if len(stages) < 2 and not any(stage.best_f1 is not None for stage in stages):
+        return []
+
+    def cell(value: float | None) -> str:
+        return DASH if value is None else number(value)
+
+    rows = [(s.name, str(s.steps), cell(s.best_f1), cell(s.m_fail), s.ending or "under way") for s in stages]
+    note = "Scores of the validation conversations; weights were chosen by them, so they are no result."
+    columns = ("stage", "steps", "best F1", "last M-Fail", "ended by")
+    return [Table("Stages", columns, tuple(rows), note)]
 
 
 def _recipe_table(run: Run) -> Table:

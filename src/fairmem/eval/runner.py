@@ -20,7 +20,7 @@ from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.memory import MemoryBank
 from fairmem.metrics import f1_signature
-from fairmem.policy import Policy, folder_of, open_ready, read_about
+from fairmem.policy import Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, Role
 from fairmem.types import CATEGORIES, Category, Conversation
@@ -66,7 +66,6 @@ def evaluate(
 
 def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str, answerer: str) -> EvalHeader:
     """The header of an evaluation under `recipe`."""
-    agents = runner.agents
     return EvalHeader(
         dataset=dataset,
         model=model,
@@ -76,7 +75,7 @@ def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str,
         temperature=recipe.eval.temperature,
         seed=recipe.seed,
         shown_per_speaker=recipe.agents.shown_per_speaker,
-        prompt_hashes={role.role: role.prompt_hash for role in (agents.extractor, agents.manager, agents.answerer)},
+        prompt_hashes={role.role: role.prompt_hash for role in runner.agents.called},
     )
 
 
@@ -150,20 +149,22 @@ def evaluate_dataset(
     """What `fairmem eval` does; returns the report as text and writes it to `out` if one is given."""
     chosen = _categories(categories)
     talks = _conversations(dataset, path, conversations, sessions, limit, seed)
-    keeper = open_ready(model, base_url, api_key_env)
+    if is_pair(answerer):
+        raise ConfigError(f"'{answerer}' holds a model per role and none that answers; add --answerer, as in bundled")
+    keepers = open_writers(model, base_url, api_key_env)
     same = (answerer, answerer_base_url) == (model, base_url)
-    teller = keeper if same else open_ready(answerer, answerer_base_url, api_key_env)
+    teller = keepers["manager"] if same else open_ready(answerer, answerer_base_url, api_key_env)
+    policies: dict[Role, Policy] = {**keepers, "answerer": teller}
     try:
-        recipe = _recipe(keeper, model, chosen, seed, answerer)
-        policies: dict[Role, Policy] = {"extractor": keeper, "manager": keeper, "answerer": teller}
+        recipe = _recipe(keepers["manager"], of_role(model, "manager"), chosen, seed, answerer)
         runner = build_runner(recipe, policies)
         name = dataset if path is None else f"{dataset} {path.name}"
-        header = make_header(recipe, runner, name, keeper.name, teller.name)
+        keeper_name = " + ".join(dict.fromkeys(keeper.name for keeper in keepers.values()))
+        header = make_header(recipe, runner, name, keeper_name, teller.name)
         result = evaluate(runner, talks, header, most_questions=questions or 0, at_once=8, progress=progress)
     finally:
-        keeper.close()
-        if not same:
-            teller.close()
+        for policy in policies.values():  # closing twice is safe
+            policy.close()
     if out is not None:
         result.save(out / "eval.jsonl")
         write_eval_report(result, out)

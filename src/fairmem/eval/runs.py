@@ -19,6 +19,7 @@ AFTER = "eval_after.jsonl"
 _TRAINING = (
     "f1",
     "val_f1",
+    "val_m_fail",
     "reward_global",
     "reward_local",
     "compression_penalty",
@@ -88,6 +89,23 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSummary:
+    """A stage of the curriculum: its name, its steps done, its validation scores and why it ended.
+
+    Attributes:
+        best_f1: Highest validation F1; None without validation.
+        m_fail: Validation M-Fail at its last validation.
+        ending: `steps`, `promoted` or `patience`; "" while it is under way.
+    """
+
+    name: str
+    steps: int
+    best_f1: float | None
+    m_fail: float | None
+    ending: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Clock and speed of all steps together; None where the log does not say.
 
@@ -136,6 +154,18 @@ def recipe_changes(recipe: Recipe) -> list[Change]:
         for key in dict.fromkeys([*here, *default])
         if key != "name" and default.get(key) != here.get(key)
     ]
+
+
+def stages_of(metrics: Sequence[Mapping[str, Any]]) -> list[StageSummary]:
+    """The stages that the steps of `metrics` belong to, in order."""
+    found: list[StageSummary] = []
+    for name in dict.fromkeys(row.get("stage") for row in metrics):
+        rows = [row for row in metrics if row.get("stage") == name]
+        f1, m_fail = _values(rows, "val_f1"), _values(rows, "val_m_fail")
+        ending = str(rows[-1].get("stage_end") or "")
+        last = m_fail[-1] if m_fail else None
+        found.append(StageSummary(str(name), len(rows), max(f1, default=None), last, ending))
+    return found
 
 
 def trends(metrics: Sequence[Mapping[str, Any]]) -> tuple[int, list[Trend]]:

@@ -5,8 +5,11 @@
     forward.py     packed batch -> log-probability of every sampled token
     losses.py      clipped policy gradient, KL to a reference, entropy: pure functions
     optim.py       AdamW, warmup, clipping, float32 masters
-    learner.py     one step: passes, mini-batches, micro-batches, metrics
-    checkpoint.py  atomic save and load, bit-exact resume, export as a Hugging Face folder
+    reference.py   the frozen model that the KL term compares with
+    learner.py     one step: passes, mini-batches, micro-batches (metrics: tally.py); a new start for a stage
+    team.py        several learners, and which learns from whose rows
+    backbones.py   from a recipe: the models of the roles, and the team that trains them
+    checkpoint.py  atomic save and load (state_folder.py), bit-exact resume, export as a Hugging Face folder
     lora.py        low-rank adapters (extra `lora`)
 
 torch is loaded on first use of a name that needs it; `Row`, `check_rows`, `rows_of` and `LearnerConfig` do not.
@@ -21,31 +24,57 @@ from fairmem.config import LearnerConfig
 from fairmem.learner.rows import Row, check_rows, rows_of
 
 if TYPE_CHECKING:
-    from fairmem.learner.checkpoint import Restored, export, load_checkpoint, load_latest, save_checkpoint
+    from fairmem.learner.backbones import Backbones, open_backbones
+    from fairmem.learner.checkpoint import (
+        Restored,
+        Stateful,
+        export,
+        load_checkpoint,
+        load_latest,
+        load_weights,
+        prune_weights,
+        save_checkpoint,
+        save_weights,
+    )
     from fairmem.learner.learner import Learner
     from fairmem.learner.lora import with_lora
+    from fairmem.learner.team import Team
 
 __all__ = [
+    "Backbones",
     "Learner",
     "LearnerConfig",
     "Restored",
     "Row",
+    "Stateful",
+    "Team",
     "check_rows",
     "export",
     "load_checkpoint",
     "load_latest",
+    "load_weights",
+    "open_backbones",
+    "prune_weights",
     "rows_of",
     "save_checkpoint",
+    "save_weights",
     "with_lora",
 ]
 
 _NEEDS_TORCH = {
+    "Backbones": "backbones",
     "Learner": "learner",
     "Restored": "checkpoint",
+    "Stateful": "checkpoint",
+    "Team": "team",
     "export": "checkpoint",
     "load_checkpoint": "checkpoint",
     "load_latest": "checkpoint",
+    "load_weights": "checkpoint",
+    "open_backbones": "backbones",
+    "prune_weights": "checkpoint",
     "save_checkpoint": "checkpoint",
+    "save_weights": "checkpoint",
     "with_lora": "lora",
 }
 

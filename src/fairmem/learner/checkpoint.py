@@ -1,43 +1,44 @@
 """Checkpoints that are whole or absent, and resume bit for bit; export as a plain Hugging Face folder.
 
-A checkpoint is a folder `step-000012` with `state.pt` (weights, optimizer, all random states, the
-caller's counters) and `manifest.json` (sizes and SHA-256). It is written under another name, flushed to
-disk and renamed, so a process that dies leaves the previous ones intact. A damaged folder is found by its
-manifest and skipped, and the caller is told.
-
-Only plain containers and tensors are stored, so loading runs no code from the file.
+A checkpoint is a folder `step-000012` (see `state_folder`) with weights, optimizer, all random states and the
+caller's counters. Beside it, `weights-000008` holds the weights of a step that a run may go back to; a checkpoint
+names those it needs, and the others are removed. A damaged checkpoint is skipped, and the caller is told.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
-import os
-import pickle
 import random
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fairmem.errors import CheckpointError
 from fairmem.learner.forward import causal_model
-from fairmem.learner.learner import Learner
+from fairmem.learner.state_folder import PARTIAL, publish, read_manifest, read_state, write_state
 from fairmem.policy.model_folder import no_progress_bars
 
-CHECKPOINT_FORMAT = "fairmem-checkpoint"
-CHECKPOINT_VERSION = 1
 MODEL_FORMAT = "fairmem-model"
 
-_PARTIAL = ".partial-"
-_STATE = "state.pt"
-_MANIFEST = "manifest.json"
+
+class Stateful(Protocol):
+    """What a checkpoint is made of: a `Learner` or a `Team`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a bit-exact resume needs, in plain containers and tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,14 @@ class Restored:
     skipped: tuple[str, ...]
 
 
-def save_checkpoint(root: Path, step: int, learner: Learner, counters: Mapping[str, Any], keep: int = 2) -> Path:
+def save_checkpoint(
+    root: Path,
+    step: int,
+    learner: Stateful,
+    counters: Mapping[str, Any],
+    keep: int = 2,
+    uses: Collection[int] = (),
+) -> Path:
     """Save everything a bit-exact resume needs, then delete all but the newest `keep` checkpoints.
 
     One process at a time may save below `root`.
@@ -66,6 +74,8 @@ def save_checkpoint(root: Path, step: int, learner: Learner, counters: Mapping[s
         learner: Its weights, optimizer and counters are saved.
         counters: Plain numbers, strings, lists and dicts that the caller wants back.
         keep: At least 1.
+        uses: Steps whose weights (`save_weights`) the run may go back to. Weights that no checkpoint which is
+            kept uses are deleted.
 
     Raises:
         CheckpointError: `keep` is below 1, or the folder cannot be written.
@@ -73,30 +83,54 @@ def save_checkpoint(root: Path, step: int, learner: Learner, counters: Mapping[s
     if keep < 1:
         raise CheckpointError(f"keep must be 1 or more, found {keep}")
     state = {"learner": learner.state_dict(), "random": _random_state(), "counters": dict(counters)}
+    target = root / f"step-{step:06d}"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for leftover in root.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(leftover)
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=root))
-        torch.save(state, partial / _STATE)
-        manifest = {
-            "format": CHECKPOINT_FORMAT,
-            "version": CHECKPOINT_VERSION,
-            "step": step,
-            "bytes": (partial / _STATE).stat().st_size,
-            "sha256": _sha256(partial / _STATE),
-        }
-        (partial / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        target = root / f"step-{step:06d}"
-        _publish(partial, target)
-        for old in _checkpoints(root)[keep:]:
+        write_state(target, state, step=step, uses=sorted(uses))
+        for old in _numbered(root, "step")[keep:]:
             shutil.rmtree(old)
+        prune_weights(root, uses)
     except OSError as error:
         raise CheckpointError(f"{root}: the checkpoint of step {step} cannot be written: {error}") from error
     return target
 
 
-def load_checkpoint(path: Path, learner: Learner) -> dict[str, Any]:
+def save_weights(root: Path, step: int, weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Keep `weights` (name -> parameters, as `Team.weights` gives them) as those of `step`.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    try:
+        write_state(
+            root / f"weights-{step:06d}", {"weights": {n: dict(held) for n, held in weights.items()}}, step=step
+        )
+    except OSError as error:
+        raise CheckpointError(f"{root}: the weights of step {step} cannot be written: {error}") from error
+
+
+def load_weights(root: Path, step: int) -> dict[str, dict[str, Tensor]]:
+    """The weights that were kept of `step`.
+
+    Raises:
+        CheckpointError: absent or damaged.
+    """
+    return read_state(root / f"weights-{step:06d}")["weights"]
+
+
+def prune_weights(root: Path, uses: Collection[int]) -> None:
+    """Delete kept weights of all steps but `uses` and those that a checkpoint below `root` uses."""
+    needed = set(uses)
+    for path in _numbered(root, "step"):
+        try:
+            needed.update(read_manifest(path).get("uses", ()))
+        except CheckpointError:
+            continue  # damaged: resuming passes it over as well
+    for path in _numbered(root, "weights"):
+        if int(path.name.rpartition("-")[2]) not in needed:
+            shutil.rmtree(path)
+
+
+def load_checkpoint(path: Path, learner: Stateful) -> dict[str, Any]:
     """Restore `learner` and all random states from the checkpoint at `path`; returns the caller's counters.
 
     The file is verified before anything is changed.
@@ -104,25 +138,30 @@ def load_checkpoint(path: Path, learner: Learner) -> dict[str, Any]:
     Raises:
         CheckpointError: absent, damaged, of another version, or of another model or reference.
     """
-    state = _verified(path)
+    state = read_state(path)
     learner.load_state_dict(state["learner"])
     _set_random_state(state["random"])
     return state["counters"]
 
 
-def load_latest(root: Path, learner: Learner) -> Restored:
+def load_latest(root: Path, learner: Stateful, prepare: Callable[[dict[str, Any]], None] | None = None) -> Restored:
     """Restore the newest checkpoint below `root` that is whole.
+
+    `prepare` is called with its counters before `learner` takes over the state, to put back what is not in it (the
+    KL reference).
 
     Raises:
         CheckpointError: there is none (every damaged one is named), or it is of another model or reference.
     """
     skipped: list[str] = []
-    for path in _checkpoints(root):
+    for path in _numbered(root, "step"):
         try:
-            state = _verified(path)
+            state = read_state(path)
         except CheckpointError as error:
             skipped.append(str(error))
             continue
+        if prepare is not None:
+            prepare(state["counters"])
         learner.load_state_dict(state["learner"])
         _set_random_state(state["random"])
         return Restored(path, state["counters"], tuple(skipped))
@@ -149,14 +188,14 @@ def export(model: Any, tokenizer: Any, folder: Path, metadata: Mapping[str, Any]
         raise CheckpointError(f"{folder} exists and is no exported model; choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
         partial.chmod(0o755)
         with no_progress_bars():
             _merged(model).save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         about = {"format": MODEL_FORMAT, **metadata}
         (partial / "fairmem.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        _publish(partial, folder)
+        publish(partial, folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: the model cannot be written: {error}") from error
     return folder
@@ -168,67 +207,14 @@ def _merged(model: Any) -> Any:
     return copy.deepcopy(model).merge_and_unload()
 
 
-def _checkpoints(root: Path) -> list[Path]:
-    """Checkpoint folders below `root`, newest step first."""
+def _numbered(root: Path, kind: str) -> list[Path]:
+    """Folders `KIND-000012` below `root`, highest number first."""
     steps = {
-        int(path.name.removeprefix("step-")): path
-        for path in root.glob("step-*")
-        if path.is_dir() and path.name.removeprefix("step-").isdigit()
+        int(path.name.removeprefix(f"{kind}-")): path
+        for path in root.glob(f"{kind}-*")
+        if path.is_dir() and path.name.removeprefix(f"{kind}-").isdigit()
     }
     return [steps[step] for step in sorted(steps, reverse=True)]
-
-
-def _verified(path: Path) -> dict[str, Any]:
-    """The state at `path`, on the CPU, after its manifest was checked."""
-    try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        size, digest, version = manifest["bytes"], manifest["sha256"], (manifest["format"], manifest["version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: no readable {_MANIFEST}; the checkpoint is incomplete ({error})") from error
-    if version != (CHECKPOINT_FORMAT, CHECKPOINT_VERSION):
-        raise CheckpointError(
-            f"{path}: {version[0]} version {version[1]}, this build reads {CHECKPOINT_FORMAT} {CHECKPOINT_VERSION}"
-        )
-    state = path / _STATE
-    if not state.is_file():
-        raise CheckpointError(f"{path}: {_STATE} is missing; the checkpoint is incomplete")
-    if state.stat().st_size != size:
-        raise CheckpointError(f"{path}: {_STATE} has {state.stat().st_size} bytes, expected {size}; it was cut")
-    if _sha256(state) != digest:
-        raise CheckpointError(f"{path}: {_STATE} does not match its checksum; it is damaged")
-    try:
-        return torch.load(state, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"{path}: {_STATE} cannot be read: {error}") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _publish(partial: Path, target: Path) -> None:
-    """Flush the folder `partial` to disk and rename it to `target`, replacing an earlier one."""
-    for path in (*(p for p in partial.rglob("*") if p.is_file()), partial):
-        _fsync(path)
-    if target.exists():
-        # A folder that is not empty cannot be replaced in one step; moved aside, it is the only one lost by
-        # a crash between the two renames.
-        aside = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=target.parent))
-        target.rename(aside / target.name)
-        partial.rename(target)
-        shutil.rmtree(aside)
-    else:
-        partial.rename(target)
-    _fsync(target.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _random_state() -> dict[str, Any]:

@@ -8,10 +8,8 @@ micro-batches by tokens and normalised by its own total weight, so the split cha
 from __future__ import annotations
 
 import contextlib
-import copy
-import hashlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,7 +23,9 @@ from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
 from fairmem.learner.forward import causal_model, sampled_logprobs
 from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
 from fairmem.learner.optim import Optimizer
+from fairmem.learner.reference import fingerprint, frozen_reference
 from fairmem.learner.rows import Row, check_rows
+from fairmem.learner.tally import Tally
 from fairmem.seeds import numpy_rng
 
 
@@ -71,7 +71,7 @@ class Learner:
         self.steps = 0
         self._temperature, self._seed = temperature, seed
         self._recompute_old, self._share_prompts, self._checkpointing = recompute_old, share_prompts, checkpointing
-        self._reference = _frozen_reference(model, reference) if self.config.kl else None
+        self._reference = frozen_reference(model, reference) if self.config.kl else None
         if checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
@@ -80,8 +80,12 @@ class Learner:
         """Where the model is."""
         return next(self.model.parameters()).device
 
-    def step(self, rows: Sequence[Row]) -> dict[str, float]:
+    def step(self, rows: Sequence[Row], checked: bool = False) -> dict[str, float]:
         """Learn from one step's rows; without rows nothing changes.
+
+        Args:
+            rows: All rows of the step.
+            checked: The rows are some of those that `check_rows` has seen, and are not checked again.
 
         Returns:
             Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates;
@@ -94,9 +98,10 @@ class Learner:
             CreditError: the rows break an invariant (`check_rows`); the weights are untouched.
         """
         started = time.perf_counter()
-        tally = _Tally()
+        tally = Tally()
         if rows:
-            check_rows(rows, logprobs=not self._recompute_old)
+            if not checked:
+                check_rows(rows, logprobs=not self._recompute_old)
             old = self.logprobs(rows) if self._recompute_old else None
             reference = self._reference_logprobs(rows) if self.config.kl else None
             with self._training():
@@ -133,13 +138,53 @@ class Learner:
                 result[row] = part
         return result
 
+    def weights(self) -> dict[str, Tensor]:
+        """Copies on the CPU of the trained parameters, by name."""
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what `weights` gave. The optimizer is left as it is; `restart` makes a new one.
+
+        Raises:
+            CheckpointError: they are of another model.
+        """
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if {n: p.shape for n, p in trained.items()} != {n: w.shape for n, w in weights.items()}:
+            raise CheckpointError("the weights are of another model")
+        for name, parameter in trained.items():
+            parameter.copy_(weights[name])
+
+    def restart(self, weights: Mapping[str, Tensor] | None, config: LearnerConfig, reset_reference: bool) -> None:
+        """Begin a stage: from `weights` (None: the present ones), with `config` and a fresh optimizer.
+
+        With `reset_reference` the KL term compares with these weights from now on.
+
+        Raises:
+            CheckpointError: the weights are of another model.
+        """
+        if weights is not None:
+            self.load_weights(weights)
+        self.config = config
+        del self.optimizer  # freed first: its moments and masters are larger than the model
+        self.optimizer = Optimizer(self.model, config)
+        if reset_reference:
+            self.reset_reference()
+
+    def reset_reference(self) -> None:
+        """Compare with the present weights from now on; nothing without a KL term."""
+        if self.config.kl:
+            self._reference = None  # freed first: two copies and no more
+            self._reference = frozen_reference(self.model, None)
+
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer, counters, and a fingerprint of the reference."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "steps": self.steps,
-            "reference": _fingerprint(self._reference),
+            "reference": fingerprint(self._reference),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,7 +193,7 @@ class Learner:
         Raises:
             CheckpointError: other weights than this model's, or another reference than the saved run had.
         """
-        if state["reference"] != _fingerprint(self._reference):
+        if state["reference"] != fingerprint(self._reference):
             raise CheckpointError(
                 "the KL reference is not the one the checkpoint was made with; build the learner from the weights "
                 "the run started from (or give it the same reference), then load"
@@ -166,7 +211,7 @@ class Learner:
         chosen: Sequence[int],
         old: list[Tensor] | None,
         reference: list[Tensor] | None,
-        tally: _Tally,
+        tally: Tally,
     ) -> None:
         """One optimizer step on the rows numbered `chosen`."""
         per_token = self.config.aggregation == "token"
@@ -181,7 +226,7 @@ class Learner:
         tally.updated(update.grad_norm, update.applied)
 
     def _accumulate(
-        self, batch: PackedBatch, old: Tensor, reference: Tensor | None, total: float, tally: _Tally
+        self, batch: PackedBatch, old: Tensor, reference: Tensor | None, total: float, tally: Tally
     ) -> None:
         """Add the gradients of one micro-batch."""
         config = self.config
@@ -248,74 +293,3 @@ class Learner:
             yield
         finally:
             self.model.eval()
-
-
-class _Tally:
-    """Sums of one step's metrics, kept on the device until the end so that no micro-batch waits for them."""
-
-    def __init__(self) -> None:
-        self._means: dict[str, Tensor] = {}
-        self._sums: dict[str, Tensor] = {}
-        self._ratios = self._sampled = self._before = self._computed = self._updates = self._skipped = 0
-        self._grad_norm = 0.0
-
-    def mean(self, **values: Tensor) -> None:
-        """Terms that add up to a mini-batch's value."""
-        for name, value in values.items():
-            self._means[name] = self._means.get(name, 0.0) + value.detach()
-
-    def ratios(self, ratio: Tensor, clipped: Tensor) -> None:
-        self._ratios += len(ratio)
-        self._add(ratio_mean=ratio.sum(), clip_fraction=clipped.sum())
-
-    def tokens(self, batch: PackedBatch, logp: Tensor, old: Tensor) -> None:
-        self._sampled += len(logp)
-        self._computed += batch.tokens
-        difference = logp - old
-        self._add(approx_kl=(difference.exp() - 1 - difference).sum())
-        if not self._updates + self._skipped:
-            gap = (logp - batch.old_logp).abs()
-            self._before += len(gap)
-            self._add(sampler_gap=gap.sum())
-
-    def updated(self, grad_norm: float, applied: bool) -> None:
-        self._updates += applied
-        self._skipped += not applied
-        self._grad_norm += grad_norm
-
-    def metrics(self) -> dict[str, float]:
-        steps = self._updates + self._skipped
-        metrics = {name: float(value) / steps for name, value in self._means.items()}
-        counts = {"ratio_mean": self._ratios, "clip_fraction": self._ratios, "approx_kl": self._sampled}
-        counts["sampler_gap"] = self._before
-        metrics |= {name: float(value) / counts[name] for name, value in self._sums.items()}
-        if metrics.get("sampler_gap") != metrics.get("sampler_gap"):
-            del metrics["sampler_gap"]  # no log-probabilities were recorded
-        if steps:
-            metrics["grad_norm"] = self._grad_norm / steps
-        metrics["updates"], metrics["skipped_updates"] = float(self._updates), float(self._skipped)
-        metrics["tokens"], metrics["sampled_tokens"] = float(self._computed), float(self._sampled)
-        return metrics
-
-    def _add(self, **values: Tensor) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-
-
-def _frozen_reference(model: Any, reference: Any | None) -> Any | None:
-    """The given reference, or a copy of `model`; None for a PEFT model, whose base is its own reference."""
-    if reference is None and hasattr(model, "disable_adapter"):
-        return None
-    frozen = copy.deepcopy(model) if reference is None else reference
-    return frozen.requires_grad_(False).eval()
-
-
-def _fingerprint(model: Any | None) -> str:
-    """Hash of the first elements of every parameter, bit for bit: cheap, and any training changes it."""
-    if model is None:
-        return ""
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}".encode())
-        digest.update(parameter.detach().flatten()[:64].cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

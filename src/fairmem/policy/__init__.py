@@ -11,6 +11,7 @@ from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.registry import POLICIES, folder_of, open_policy, open_ready
 from fairmem.policy.render import approximate_tokens
+from fairmem.policy.roles import WRITERS, is_pair, of_role, open_writers
 from fairmem.policy.scripted import Script, ScriptedPolicy
 from fairmem.policy.torch_setup import import_torch
 
@@ -28,10 +29,14 @@ __all__ = [
     "SampleRequest",
     "Script",
     "ScriptedPolicy",
+    "WRITERS",
     "approximate_tokens",
     "folder_of",
     "import_torch",
+    "is_pair",
+    "of_role",
     "open_policy",
     "open_ready",
+    "open_writers",
     "read_about",
 ]

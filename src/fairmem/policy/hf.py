@@ -256,8 +256,10 @@ class HFPolicy:
 
 
 def _name_of(folder: Path) -> str:
-    """`runs/big/model` is known as `big`: every run has a folder `model`."""
+    """`runs/big/model` is known as `big`, `runs/big/model/manager` as `big/manager`: every run has a folder `model`."""
     folder = folder.resolve()
+    if folder.parent.name == "model" and folder.parent.parent.name:
+        return f"{folder.parent.parent.name}/{folder.name}"
     return (folder.parent.name if folder.name == "model" else "") or folder.name
 
 

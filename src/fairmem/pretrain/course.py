@@ -25,7 +25,7 @@ _LAYERS = 5
 def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0, compiled: bool = False) -> int:
     """Train from scratch and leave Hugging Face folders `base` (with a model card) and `answerer` in `out`.
 
-    A run that was stopped goes on where it was. `steps` are those of the base; the answerer takes 2/5 as many.
+    A run that was stopped goes on where it was. `steps` are those of the base; the answerer takes 2/7 as many.
 
     Raises:
         ConfigError: `steps` is below 1.
@@ -52,7 +52,7 @@ def run(out: Path, steps: int | None = None, device: str = "auto", seed: int = 0
     learned = _train(base, tokenizer, settings, PHASES, work / "base", console, "base")
     _ship(base, tokenizer, out / "base", seed)
     answerer = copy.deepcopy(base)
-    alone = replace(settings, seed=seed + 1, steps=max(1, settings.steps * 2 // 5), lr=settings.lr / 2)
+    alone = replace(settings, seed=seed + 1, steps=max(1, settings.steps * 2 // 7), lr=settings.lr / 2)
     asked = _train(answerer, tokenizer, alone, ANSWERER_PHASES, work / "answerer", console, "answerer")
     _ship(answerer, tokenizer, out / "answerer", seed)
     policies = {name: HFPolicy.from_folder(out / name, device=device) for name in ("base", "answerer")}

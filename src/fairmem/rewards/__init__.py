@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairmem.rewards.base import REWARDS, AnswerReward, CompressionReward, Outcome, Reward
 from fairmem.rewards.compression import compression_penalty
-from fairmem.rewards.qa import answer_by_session, mean_score
+from fairmem.rewards.qa import answer_by_session, balanced_score, mean_score
 
 __all__ = [
     "AnswerReward",
@@ -13,6 +13,7 @@ __all__ = [
     "REWARDS",
     "Reward",
     "answer_by_session",
+    "balanced_score",
     "compression_penalty",
     "mean_score",
 ]

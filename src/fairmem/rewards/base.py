@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fairmem.config import RewardConfig
 from fairmem.rewards.compression import compression_penalty
-from fairmem.rewards.qa import answer_by_session, mean_score
+from fairmem.rewards.qa import answer_by_session, balanced_score, mean_score
 from fairmem.trace import QuizItem
 
 
@@ -26,6 +26,8 @@ class Outcome:
         quiz: The items its memory was asked.
         memory_tokens: Size of its memory after the last session.
         dialogue_tokens: Size of the dialogue up to and including the last session.
+        balance: For a local branch, the session whose questions count for half of its answer score and all others
+            for the other half; None counts every question alike.
     """
 
     local: bool
@@ -33,6 +35,7 @@ class Outcome:
     quiz: Sequence[QuizItem]
     memory_tokens: int
     dialogue_tokens: int
+    balance: int | None = None
 
 
 class Reward(Protocol):
@@ -46,14 +49,16 @@ class Reward(Protocol):
 
 
 class AnswerReward:
-    """Mean answer score, by evidence session for global branches, over the whole quiz for local ones."""
+    """Mean answer score, by evidence session for global branches, over the quiz (or its halves) for local ones."""
 
     name = "answer"
 
     def __call__(self, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
         """See the class."""
         if outcome.local:
-            return {outcome.sessions[-1]: mean_score(outcome.quiz)[0]}
+            balanced = outcome.balance is not None
+            score = balanced_score(outcome.quiz, outcome.balance) if balanced else mean_score(outcome.quiz)[0]
+            return {outcome.sessions[-1]: score}
         return {session: mean for session, (mean, _) in answer_by_session(outcome.quiz, outcome.sessions).items()}
 
 

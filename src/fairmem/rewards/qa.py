@@ -17,6 +17,19 @@ def mean_score(items: Sequence[QuizItem]) -> tuple[float | None, int]:
     return (sum(scores) / len(scores), len(scores)) if scores else (None, 0)
 
 
+def balanced_score(items: Sequence[QuizItem], session: int | None) -> float | None:
+    """Mean of two means: over the items with evidence in `session`, and over the others.
+
+    However many sessions came before, what this one said weighs as much as what was known. Where one kind has no
+    scored item the score is the other's mean; None without any.
+    """
+    own, _ = mean_score([item for item in items if session in item.sessions])
+    others, _ = mean_score([item for item in items if session not in item.sessions])
+    if own is None or others is None:
+        return own if others is None else others
+    return (own + others) / 2
+
+
 def answer_by_session(items: Sequence[QuizItem], sessions: Sequence[int]) -> dict[int, tuple[float | None, int]]:
     """Session -> (mean score of the items with evidence there, their number).
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from fairmem.agents import Answerer, Extractor, Fact, Manager, TurnContext
+from fairmem.agents import Answerer, Decision, Extractor, Fact, Manager, SingleAgent, TurnContext
 from fairmem.memory import Bm25Retriever, Delete, Entry, Insert, Noop, Update
 from fairmem.trace import ParseOutcome
 from fairmem.types import Turn
@@ -55,6 +55,11 @@ VALID: dict[tuple[str, Family], tuple[str, ...]] = {
         "a INSERT\nb NOOP\nc NOOP",
         "none",
     ),
+    ("single", "compact"): (
+        "a UPDATE 1 Ana lives in Lodz.\nb DELETE Bo has a car.\nc INSERT Ana has a dog called Rex.",
+        "a INSERT Ana lives in Lodz.\na INSERT Ana moved.\nb NOOP",
+        "none",
+    ),
     ("answerer", "compact"): (
         "Ana lives in =Lodz=.",
         "no information",
@@ -71,6 +76,10 @@ VALID: dict[tuple[str, Family], tuple[str, ...]] = {
         '{"operations": [{"operation": "UPDATE", "memory_id": 4, "content": "Ana lives in Lodz.", "dia_id": "D3:1"},\n'
         ' {"operation": "DELETE", "memory_id": "7"},'
         ' {"operation": "INSERT", "speaker": "Ana", "content": "Ana has Rex.", "dia_id": "D3:3"}]}',
+        '{"operations": []}',
+    ),
+    ("single", "instruct"): (
+        '{"operations": [{"operation": "UPDATE", "memory_id": 4, "content": "Ana lives in Lodz.", "dia_id": "D3:1"}]}',
         '{"operations": []}',
     ),
     ("answerer", "instruct"): (
@@ -165,6 +174,15 @@ def _check_extraction(family: Family, text: str, truncated: bool) -> ParseOutcom
 
 def _check_decision(family: Family, text: str, truncated: bool) -> ParseOutcome:
     found = Manager(family, Bm25Retriever()).parse(text, truncated, CONTEXT, FACTS, RELATED)
+    return _check_operations(family, found, truncated)
+
+
+def _check_single(family: Family, text: str, truncated: bool) -> ParseOutcome:
+    found = SingleAgent(family, Bm25Retriever()).parse(text, truncated, CONTEXT, RELATED)
+    return _check_operations(family, found, truncated)
+
+
+def _check_operations(family: Family, found: Decision, truncated: bool) -> ParseOutcome:
     touched = [op.entry for op in found.ops if isinstance(op, Update | Delete)]
     assert len(set(touched)) == len(touched)
     assert set(touched) <= {4, 7, 9}
@@ -210,6 +228,7 @@ def _checked(outcome: ParseOutcome, kept: int, dropped: tuple[str, ...], truncat
 CHECKS: dict[str, Callable[[Family, str, bool], ParseOutcome]] = {
     "extractor": _check_extraction,
     "manager": _check_decision,
+    "single": _check_single,
     "answerer": _check_answer,
 }
 

@@ -79,6 +79,8 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem data list",
         "fairmem data generate",
         "fairmem pretrain",
+        "fairmem drift scan",
+        "fairmem drift confirm",
     ]
     for parser in parsers:
         assert parser.description

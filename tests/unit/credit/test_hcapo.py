@@ -22,6 +22,16 @@ def test_a_likely_step_gets_more_and_a_discount_counts_from_the_rollouts_last_st
     assert credit.kept_G_S.all()
 
 
+def test_the_temperature_evens_out_what_hindsight_tells_apart() -> None:
+    # 2 log 1/2 at temperature 2: p = 1, 1/2, mean 3/4: ratios 4/3 and 2/3, within these bounds.
+    credit = hcapo(
+        [1.0, 0.0], [[0.0, 2 * math.log(0.5)], [0.0, 0.0]], gamma=1.0, clip=(0.5, 1.5), temperature=2.0, scale="mean"
+    )
+    # Q: 4/3, 2/3, 0, 0: mean 1/2; squares 25/36 + 1/36 + 1/4 + 1/4 = 11/9; std sqrt(11/27) = 0.638285.
+    # z: (5/6, 1/6, -1/2, -1/2) / 0.638285 = 1.305580, 0.261116, -0.783349. Group: 0.5 and -0.5.
+    assert np.allclose(credit.advantages_G_S, [[1.80558, 0.761116], [-1.283349, -1.283349]], atol=1e-5)
+
+
 def test_a_negative_second_term_does_no_harm_to_a_success() -> None:
     # gamma 1, even steps: Q of the first 0.5 twice, of the second 0.1; add an unlikely step to the first.
     logp = [[0.0, -9.0], [0.0, 0.0]]

@@ -138,6 +138,12 @@ def test_rerollouts_that_stop_early_are_no_leaves() -> None:
             read(branch(0), forks=forks, needs={need})
 
 
+def test_the_rollouts_own_session_is_no_rerollout_of_it() -> None:
+    forks = {("g0", 1): [rerollout("own", 1, 0.2).model_copy(update={"reused": True})]}
+    with pytest.raises(CreditError, match=r"'own' is the rollout's own session; set rollout\.local_reuse = false"):
+        read(branch(0), forks=forks, needs={Need.TREE})
+
+
 def test_a_memory_is_worth_the_mean_of_what_its_continuations_earned() -> None:
     forks = {("g0", 1): [rerollout("a", 1, 0.2), rerollout("b", 1, 0.4)], ("g0", 2): [rerollout("d", 2, None)]}
     given = read(branch(0, values=scored(0.9, first=2)), branch(1), forks=forks, needs={Need.CONTINUATIONS})

@@ -20,7 +20,7 @@ def refusal(*overrides: str) -> str:
     return str(caught.value)
 
 
-TO_THE_END = ("rollout.local_horizon=7",)
+TO_THE_END = ("rollout.local_horizon=end",)
 GIVES = {
     "shrunk_logo": ("credit.scale=mean",),
     "tree": TO_THE_END,
@@ -51,9 +51,16 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
         (("credit.rule=logo", "rollout.local_fraction=0.03"), 'raise it, or set credit.rule = "grpo"'),
         (("credit.rule=vine",), "set rollout.state_values = true"),
         (("credit.rule=counterfactual",), "set rollout.state_values = true"),
-        (("credit.rule=tree",), "rollout.local_horizon = 0 stops them before session 8; set rollout.local_horizon = 7"),
+        (("credit.rule=tree",), "but rollout.local_horizon = 0 stops them before session 8; "),
+        (("credit.rule=tree",), 'set rollout.local_horizon = "end"'),
+        (("credit.rule=tree", "rollout.local_horizon=6"), "stops them before session 8"),
         (("credit.rule=tree", *TO_THE_END, "rollout.questions=session"), 'set rollout.questions = "cumulative"'),
         (("credit.rule=tree", *TO_THE_END, "credit.local_weight=0.0"), "credit.local_weight is 0"),
+        (("credit.rule=tree", *TO_THE_END, "rollout.local_reuse=true"), "set rollout.local_reuse = false"),
+        (
+            ("credit.rule=tree", *TO_THE_END, "rollout.max_local_questions=4"),
+            "rollout.max_local_questions = 4 is not rollout.max_questions = 0; leave it out",
+        ),
         (("credit.rule=vine_continue", *TO_THE_END), 'set rollout.local_sources = "all"'),
         (
             ("credit.rule=vine_continue", *TO_THE_END, "rollout.local_sources=all"),
@@ -71,9 +78,12 @@ def test_what_is_missing_is_named_with_the_key_to_change(overrides: tuple[str, .
 
 def test_every_stage_counts() -> None:
     stages = "stages=[{sessions = 4}, {sessions = 16}]"
-    assert "before session 16; set rollout.local_horizon = 15" in refusal("credit.rule=tree", *TO_THE_END, stages)
+    assert "= 7 stops them before session 16" in refusal("credit.rule=tree", "rollout.local_horizon=7", stages)
+    check_rule(recipe("credit.rule=tree", "rollout.local_horizon=15", stages))
     # 4 % of 4 sessions is none, of 16 it is one: enough for LoGo.
     check_rule(recipe("rollout.local_fraction=0.04", stages))
+    without = "stages=[{local_fraction = 0.0}, {local_fraction = 0.0}]"
+    assert "rolls none out again" in refusal("credit.rule=logo", without)
 
 
 def test_a_rule_of_ones_own_declares_its_needs_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,9 @@ def told(prompt: Prompt, seed: int) -> str:
         return "\n".join(
             f"{n} {who} owns a {noun}." for n, who, noun in re.findall(r"(\d) (\w+): I own a (\w+)\.", text)
         )
+    if text.startswith("<single>"):
+        said = re.findall(r"^([a-z]) (\w+): I own a (\w+)\.", text, re.MULTILINE)
+        return "\n".join(f"{letter} INSERT {who} owns a {noun}." for letter, who, noun in said)
     if text.startswith("<manage>"):
         return "\n".join(f"{letter} INSERT" for letter in re.findall(r"^([a-z]) ", text, re.MULTILINE))
     asked = re.findall(r"(\w+)\?", text)[-1]
@@ -115,7 +118,7 @@ class PlannedPolicy(ScriptedPolicy):
         self.places = {
             derive(plan.seed, role, s.index, chunk): Place(plan.id, role, s.index, chunk)
             for plan in branches
-            for role in ("extractor", "manager")
+            for role in ("extractor", "manager", "single")
             for s in plan.conversation.sessions
             for chunk in range(CHUNKS)
         }
@@ -182,7 +185,7 @@ def play(
     roles = agents(**changes)
     free = RewardConfig(compression_lambda=0.0)
     runner = EpisodeRunner(
-        {"extractor": policy, "manager": policy, "answerer": policy},
+        {"extractor": policy, "manager": policy, "single": policy, "answerer": policy},
         roles,
         Quizzer(policy, roles.answerer, token_f1),
         reward or free,

@@ -54,3 +54,19 @@ def test_plans_depend_on_the_seed_alone() -> None:
     one, same, other = (training_plan(CONVERSATION, EVERYWHERE, CATEGORIES, seed) for seed in (1, 1, 2))
     assert one.branches == same.branches and one.seed == 1
     assert not {b.seed for b in one.branches} & {b.seed for b in other.branches}
+
+
+def test_both_scopes_ask_everything_so_far_and_own_questions_come_first() -> None:
+    both = EVERYWHERE.model_copy(update={"questions": "both"})
+    assert ids(both, 2, 2) == ["kite", "drum", "vase", "bell", "cup", "fork", "lamp", "rug"]
+    assert ids(both, 2, None) == ids(EVERYWHERE, 2, None)
+    assert training_plan(CONVERSATION, both, CATEGORIES, 1).balanced
+    assert not training_plan(CONVERSATION, EVERYWHERE, CATEGORIES, 1).balanced
+
+
+def test_local_groups_can_be_asked_fewer_questions_than_global_ones() -> None:
+    few = EVERYWHERE.model_copy(update={"max_questions": 6, "max_local_questions": 2})
+    assert [len(ids(few, 3, about)) for about in (None, 3)] == [6, 2]
+    assert len(ids(few.model_copy(update={"questions": "both"}), 3, 3)) == 4  # two of either kind
+    assert len(ids(few.model_copy(update={"max_local_questions": 0}), 3, 3)) == 12
+    assert len(ids(few.model_copy(update={"max_local_questions": None}), 3, 3)) == 6

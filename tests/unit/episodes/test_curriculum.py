@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairmem.config import DataConfig, Recipe, StageConfig
+from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig
 from fairmem.data import locomo
 from fairmem.data.village import generate
 from fairmem.episodes import Conversations, steps_of
@@ -110,3 +110,17 @@ def test_what_a_file_cannot_give_is_said_before_work_starts(file: Path) -> None:
         made()
     with pytest.raises(ConfigError, match=r"data\.test names 'nobody', not in .*; it holds village-train-1-0, "):
         made(train=names(0), test=("nobody",))
+
+
+def test_promotion_and_patience_need_validation_conversations(file: Path) -> None:
+    every = EvalConfig(every=1)
+    for settings, what in (({"promote": True}, "promote is on"), ({"patience": 1}, "patience is above 0")):
+        curriculum = CurriculumConfig.model_validate(settings)
+        village = Recipe(data=DataConfig(validation_conversations=0), curriculum=curriculum, eval=every)
+        with pytest.raises(ConfigError, match=rf"curriculum\.{what}, but .*; set data\.validation_conversations above"):
+            Conversations(village)
+        data = DataConfig(source="locomo", path=str(file), train=names(0))
+        with pytest.raises(ConfigError, match=rf"curriculum\.{what}, but .*; give ids, data\.validation="):
+            Conversations(Recipe(data=data, curriculum=curriculum, eval=every))
+        held = data.model_copy(update={"validation": names(1)})
+        assert Conversations(Recipe(data=held, curriculum=curriculum, eval=every)).validation

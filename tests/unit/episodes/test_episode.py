@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from fairmem.agents import Answerer, Extractor, Manager
-from fairmem.config import AgentsConfig
+from fairmem.config import AgentsConfig, CreditConfig
+from fairmem.credit import assign
 from fairmem.episodes import Agents, Ask, MemoryBoard, apply_ops, build_agents, roll_branch, run_waves
 from fairmem.errors import ConfigError
 from fairmem.memory import Bm25Retriever, Delete, Insert, MemoryBank, Noop, OpContext, OpOutcome, Update
 from fairmem.policy import ScriptedPolicy
 from fairmem.trace import OpRecord, ParseOutcome, StopReason
-from tests.unit.episodes.build import CONVERSATION, EVERYWHERE, at, play, session
+from tests.unit.episodes.build import CONVERSATION, EVERYWHERE, FAILURE, at, play, session
 
 
 def test_one_wave_extracts_everything_and_one_more_per_chunk_manages_it() -> None:
@@ -143,3 +144,32 @@ def test_a_branch_asks_for_its_extractions_first() -> None:
     plan = play().plan.branches[0]
     step = next(roll_branch(plan, play().runner.agents, MemoryBoard()))
     assert isinstance(step, Ask) and step.role == "extractor" and len(step.requests) == 6
+
+
+def test_a_single_agent_writes_memory_in_one_call_per_chunk() -> None:
+    played = play(roles="single", rollout=EVERYWHERE)
+    turns = played.branches["g0"].turns
+    assert [turn.id for turn in turns] == [f"single-{s}.{c}" for s in (1, 2, 3) for c in (0, 1)]
+    assert {turn.role for turn in turns} == {"single"} and {turn.parse for turn in turns} == {ParseOutcome.OK}
+    assert [op.op for turn in turns for op in turn.ops] == ["INSERT"] * 12
+    assert played.answers("g0") == {1: 1.0, 2: 1.0, 3: 1.0}
+    # One call per chunk: 6 waves of both rollouts and the rerollouts that are due; nothing is extracted before.
+    assert played.report.waves.waves == 6 and played.report.waves.calls == 2 * 6 + 3 * 2 * 2
+
+
+def test_a_single_agent_is_shown_what_is_in_memory_and_earns_credit() -> None:
+    forget = at({("g0", "single", 2, 0): "none"})
+    played = play(forget, roles="single")
+    before, after = played.turn("g0", "single-1.1"), played.turn("g0", "single-2.0")
+    assert before.bank_after == after.bank_before == after.bank_after
+    assert "Ana owns a cup." in before.prompt
+    credit = assign(played.tree, "grpo", CreditConfig(scale="mean"))
+    # Session 2: 0.5 and 1.0, mean 0.75.
+    assert credit.turns["g0", "single-2.0"].advantage == -0.25 and credit.turns["g1", "single-2.1"].advantage == 0.25
+
+
+def test_a_failed_call_of_a_single_agent_ends_its_branch_and_those_that_wait_for_it() -> None:
+    played = play(at({("g0", "single", 2, 0): FAILURE, ("g1", "single", 2, 0): FAILURE}), EVERYWHERE, roles="single")
+    assert played.branches["g0"].turns[-1].failure == FAILURE and played.branches["g0"].rewards == ()
+    (skipped,) = {b.turns[-1].id for b in played.tree.branches if b.fork_session == 3}
+    assert skipped == "single-3.0"

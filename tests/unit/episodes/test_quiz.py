@@ -191,3 +191,11 @@ def test_items_name_the_sessions_of_their_evidence_else_the_one_they_were_asked_
     assert [item.sessions for item in played.branches["g0"].quiz] == [(1, 2), (3,), (3,)]
     (again,) = [members[0].id for (_, session), members in local_groups(played.plan).items() if session == 2]
     assert [item.sessions for item in played.branches[again].quiz] == [(1, 2), (2,), (2,)]
+
+
+def test_the_questions_besides_a_session_and_those_about_it_are_all_there_are() -> None:
+    def besides(session: int) -> list[str]:
+        return [q.id for q in choose_questions(CONVERSATION, 2, CATEGORIES, 0, besides=session)]
+
+    assert besides(2) == ["cup", "fork", "lamp", "rug"] and besides(1) == names(CONVERSATION, 2, about=2)
+    assert besides(3) == names(CONVERSATION, 2)

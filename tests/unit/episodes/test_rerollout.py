@@ -2,6 +2,8 @@
 
 import pytest
 
+from fairmem.config import CreditConfig, RolloutConfig
+from fairmem.credit import assign
 from fairmem.episodes import (
     AwaitMemory,
     LocalPlan,
@@ -13,9 +15,11 @@ from fairmem.episodes import (
     run_waves,
 )
 from fairmem.memory import MemoryBank
+from fairmem.trace import FailureKind
 from tests.unit.episodes.build import (
     CONVERSATION,
     EVERYWHERE,
+    FAILURE,
     PLAIN,
     PlannedPolicy,
     agents,
@@ -37,6 +41,9 @@ def test_a_fixed_share_of_different_sessions_is_rolled_out_again(sessions: int, 
         assert len(chosen) == count and numbers == sorted(set(numbers))
         assert all(1 <= plan.session <= sessions and 0 <= plan.source < 4 for plan in chosen)
         assert chosen == choose_local(sessions, 4, fraction, seed)
+        assert len(chosen) == RolloutConfig(local_fraction=fraction).rerolled(sessions)
+        every = choose_local(sessions, 4, fraction, seed, all_sources=True)
+        assert every == tuple(LocalPlan(session, source) for session in numbers for source in range(4))
 
 
 def test_every_session_and_every_source_is_chosen_now_and_then() -> None:
@@ -137,3 +144,71 @@ def test_groups_whose_members_sampled_the_same_are_counted() -> None:
     assert (plain.report.local_groups, plain.report.identical_groups) == (3, 3)
     odd = next(iter(local_groups(plain.plan).values()))[0].id
     assert play(at({(odd, "manager"): "a NOOP\nb NOOP"}), rollout=EVERYWHERE).report.identical_groups == 2
+
+
+REUSED = EVERYWHERE.model_copy(update={"local_reuse": True})
+
+
+def test_a_horizon_to_the_end_reaches_the_last_session_from_everywhere() -> None:
+    plans = plan_branches(CONVERSATION, EVERYWHERE.model_copy(update={"local_horizon": "end"}), seed=4)
+    assert sorted({(p.first, p.last) for p in plans[2:]}) == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_sources_own_session_joins_its_local_group_as_one_more_member() -> None:
+    plans = plan_branches(CONVERSATION, REUSED, seed=4)
+    own = [plan for plan in plans if plan.reused]
+    assert [p.id for p in own] == [f"{p.parent}/s{p.first}/own" for p in own] and len(own) == 3
+    assert {p.member for p in own} == {2} and {p.last - p.first for p in own} == {0}
+    # Nothing else changes.
+    assert [p for p in plans if not p.reused] == plan_branches(CONVERSATION, EVERYWHERE, seed=4)
+
+
+@pytest.mark.parametrize("horizon", [0, 1, "end"])
+def test_a_reused_session_is_what_its_source_did_and_costs_no_call(horizon: int | str) -> None:
+    further = {"local_horizon": horizon}
+    plain, played = (play(DIFFERENT, rollout=r.model_copy(update=further)) for r in (EVERYWHERE, REUSED))
+    assert played.report.waves.calls == plain.report.waves.calls
+    reach = 3 if horizon == "end" else int(horizon)
+    for (parent, session), members in local_groups(played.plan).items():
+        own = played.branches[members[-1].id]
+        last = min(session + reach, 3)
+        assert own.reused and not any(played.branches[m.id].reused for m in members[:-1])
+        turns = [t for t in played.branches[parent].turns if session <= t.session <= last]
+        assert list(own.turns) == turns
+        assert own.start_bank == memory_at(parent, session).hash == played.branches[members[0].id].start_bank
+        end = played.branches[parent].final_bank if last == 3 else memory_at(parent, last + 1).hash
+        assert own.final_bank == end
+        # Asked what its siblings are asked, after the same session.
+        asked = {tuple((i.question, i.after_session) for i in played.branches[m.id].quiz) for m in members}
+        assert len(asked) == 1 and [r.session for r in own.rewards] == [last]
+
+
+def test_a_reused_session_earns_local_credit_beside_the_global_credit_of_its_source() -> None:
+    # Both rollouts forget the cup in session 1; only one of the two rerollouts of it does too.
+    forget = "a NOOP\nb INSERT"
+    plan = play(rollout=REUSED).plan
+    ((parent, _), members) = next(item for item in local_groups(plan).items() if item[0][1] == 1)
+    behave = at(
+        {("g0", "manager", 1, 0): forget, ("g1", "manager", 1, 0): forget, (members[0].id, "manager", 1, 0): forget}
+    )
+    played = play(behave, rollout=REUSED)
+    credit = assign(played.tree, "logo", CreditConfig(scale="mean", local_weight=0.5))
+    # Rewards 0.75, 1 and, of the source itself, 0.75: mean 2.5 / 3.
+    expected = {members[0].id: 0.75 - 2.5 / 3, members[1].id: 1 - 2.5 / 3, members[2].id: 0.75 - 2.5 / 3}
+    for branch, advantage in expected.items():
+        earned = credit.turns[branch, "manager-1.0"]
+        assert earned.advantage == pytest.approx(advantage) and earned.weight == 0.5
+    assert (parent, "manager-1.0") not in credit.turns  # g0 and g1 did the same, so there is no global credit
+    assert credit.diagnostics.local_groups.members == 3
+
+
+@pytest.mark.parametrize("session", [1, 2, 3])
+def test_a_reused_session_of_a_source_that_failed_is_in_no_group(session: int) -> None:
+    played = play(at({("g0", "manager", session, 1): FAILURE, ("g1", "manager", session, 1): FAILURE}), rollout=REUSED)
+    for (_, first), members in local_groups(played.plan).items():
+        own = played.branches[members[-1].id]
+        # What was played before the failure is there; from the failing session on there is nothing to compare.
+        assert own.failed == (first >= session)
+        assert bool(own.rewards) == (first < session)
+        if first > session:
+            assert own.turns[-1].failure is not None and own.turns[-1].failure.kind is FailureKind.SKIPPED

@@ -13,7 +13,7 @@
 10. A session no question is about earns None, on every branch alike.
 11. An empty memory is asked like any other: it earns what "no information" is worth.
 12. All members of a group answer the same questions; a global branch earns by evidence session, a rerollout the
-    mean over all of its questions.
+    mean over all of its questions, or the mean of the two means over those about its session and the others.
 13. The final memory is charged for its size in every session alike, against the dialogue up to there.
 14. A rerollout starts from its parent's memory at the start of the session, and ends after the horizon.
 """
@@ -252,3 +252,12 @@ def test_rule_14_a_rerollout_runs_from_the_fork_to_the_horizon() -> None:
             ]
             assert branch.start_bank == played.turn(parent, f"manager-{session}.0").bank_before
             assert branch.bank_entries == 4 * min(session + 1, 3)
+
+
+def test_rule_12_with_both_scopes_the_own_session_counts_for_half() -> None:
+    both = EVERYWHERE.model_copy(update={"questions": "both"})
+    played = play(at({("g0", "manager", 1): "none", ("g1", "manager", 1): "none"}), rollout=both)
+    for (_, session), members in local_groups(played.plan).items():
+        # 2: own 4 of 4, others 0 of 4. 3: own 4 of 4, others (session 2's) 4 of 8. Over all it is 4/8 and 8/12.
+        expected = {1: 1.0, 2: 0.5, 3: 0.75}[session]
+        assert [played.answers(m.id) for m in members] == [{session: expected}] * 2

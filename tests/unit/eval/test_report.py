@@ -268,3 +268,17 @@ def test_without_matplotlib_a_run_keeps_json_and_markdown(tmp_path: Path, monkey
 def test_a_report_reads_what_an_evaluation_saved(tmp_path: Path) -> None:
     BEFORE.save(tmp_path / "eval.jsonl")
     assert format_result(EvalResult.load(tmp_path / "eval.jsonl")) == format_result(BEFORE)
+
+
+def test_the_stages_of_a_curriculum_are_a_table_of_their_own(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", result([[0.2]]), result([[0.6]]))
+    metrics = folder / "metrics.jsonl"
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()][:3]
+    rows[1] |= {"val_f1": 0.25, "val_m_fail": 0.05, "stage_end": "promoted"}
+    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = report_run(folder)
+    assert re.search(r"stage 1 +2 +0\.250 +0\.050 +promoted", text), text
+    assert re.search(r"stage 2 +1 +. +. +under way", text), text
+    assert "3 steps done; the curriculum did without 1 more" in text
+    told = json.loads((folder / "report.json").read_text())["training"]["stages"]
+    assert [(s["name"], s["ending"]) for s in told] == [("stage 1", "promoted"), ("stage 2", "")]

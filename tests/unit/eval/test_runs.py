@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairmem.config import Recipe, StageConfig
-from fairmem.eval.runs import Change, read_run, recipe_changes, timing_of, totals, trends
+from fairmem.eval.runs import Change, StageSummary, read_run, recipe_changes, stages_of, timing_of, totals, trends
 from tests.unit.eval.build import run_folder
 
 
@@ -66,3 +66,16 @@ def test_a_torn_last_line_of_a_killed_run_is_left_out(tmp_path: Path) -> None:
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "f1"')
     assert read_run(folder).steps == 2
+
+
+def test_stages_are_told_by_their_best_f1_their_last_m_fail_and_how_they_ended() -> None:
+    rows = [
+        {"step": 1, "stage": "stage 1 (8 sessions)", "val_f1": 0.4, "val_m_fail": 0.3},
+        {"step": 2, "stage": "stage 1 (8 sessions)", "val_f1": 0.3, "val_m_fail": 0.08, "stage_end": "promoted"},
+        {"step": 3, "stage": "stage 2 (16 sessions)"},
+    ]
+    assert stages_of(rows) == [
+        StageSummary("stage 1 (8 sessions)", 2, 0.4, 0.08, "promoted"),
+        StageSummary("stage 2 (16 sessions)", 1, None, None, ""),
+    ]
+    assert stages_of([]) == []

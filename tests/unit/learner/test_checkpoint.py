@@ -15,7 +15,16 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError
-from fairmem.learner import Learner, export, load_checkpoint, load_latest, save_checkpoint
+from fairmem.learner import (
+    Learner,
+    export,
+    load_checkpoint,
+    load_latest,
+    load_weights,
+    prune_weights,
+    save_checkpoint,
+    save_weights,
+)
 from tests.unit.learner.conftest import MakeModel, MakeRows
 
 CONFIG = LearnerConfig(lr=1e-2, warmup_steps=3, epochs=2, minibatches=2, kl=0.01, weight_decay=0.1)
@@ -126,7 +135,7 @@ def test_another_reference_model_or_version_is_refused(tiny: MakeModel, tmp_path
         load_checkpoint(path, Learner(tiny(layer_types=["full_attention"] * 2, attention_bias=True), config=without_kl))
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"version": 99}))
-    with pytest.raises(CheckpointError, match="version 99, this build reads fairmem-checkpoint 1"):
+    with pytest.raises(CheckpointError, match="version 99, this build reads fairmem-checkpoint 2"):
         load_checkpoint(path, Learner(tiny(), config=without_kl))
 
 
@@ -171,3 +180,69 @@ def test_an_export_replaces_an_export_and_nothing_else(tiny: MakeModel, tmp_path
     with pytest.raises(CheckpointError, match="is no exported model"):
         export(tiny(), _tokenizer(), tmp_path / "notes", {})
     assert (tmp_path / "notes" / "keep.txt").read_text() == "mine"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_weights_of_a_step_are_kept_while_a_checkpoint_uses_them(tiny: MakeModel, tmp_path: Path) -> None:
+    learner = make(tiny)
+    for step, uses in ((1, [1]), (2, [1]), (3, [3]), (4, [3])):
+        if step in uses:
+            save_weights(tmp_path, step, {"shared": learner.weights()})
+        save_checkpoint(tmp_path, step, learner, {}, keep=2, uses=uses)
+        # step 3 does not use weights 1 any more, but the checkpoint of step 2 still does.
+        assert "weights-000001" in names(tmp_path) if step < 4 else True
+    assert names(tmp_path) == ["step-000003", "step-000004", "weights-000003"]
+    kept = load_weights(tmp_path, 3)["shared"]
+    assert all(torch.equal(kept[name], parameter) for name, parameter in learner.model.named_parameters())
+
+
+def test_weights_that_are_needed_next_survive_although_no_checkpoint_uses_them_yet(
+    tiny: MakeModel, tmp_path: Path
+) -> None:
+    learner = make(tiny)
+    save_checkpoint(tmp_path, 1, learner, {})
+    for step in (2, 3):
+        save_weights(tmp_path, step, {"shared": learner.weights()})
+    prune_weights(tmp_path, [3])
+    assert names(tmp_path) == ["step-000001", "weights-000003"]
+    prune_weights(tmp_path, [])
+    assert names(tmp_path) == ["step-000001"]
+
+
+def test_weights_that_are_not_there_or_damaged_are_refused_by_name(tiny: MakeModel, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"weights-000007: no readable manifest\.json"):
+        load_weights(tmp_path, 7)
+    save_weights(tmp_path, 7, {"shared": make(tiny).weights()})
+    state = tmp_path / "weights-000007" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-10])
+    with pytest.raises(CheckpointError, match="it was cut"):
+        load_weights(tmp_path, 7)
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="the weights of step 7 cannot be written"):
+        save_weights(tmp_path / "file", 7, {})
+
+
+def test_the_reference_can_be_put_back_before_the_rest_is(
+    tiny: MakeModel, random_rows: MakeRows, tmp_path: Path
+) -> None:
+    learner = make(tiny)
+    learner.step(random_rows(8))
+    save_weights(tmp_path, 1, {"shared": learner.weights()})
+    learner.restart(None, CONFIG, reset_reference=True)
+    learner.step(random_rows(8, seed=1))
+    save_checkpoint(tmp_path, 2, learner, {"start": 1}, uses=[1])
+    learner.step(random_rows(8, seed=2))
+
+    resumed = make(tiny)
+    with pytest.raises(CheckpointError, match="KL reference is not the one"):
+        load_latest(tmp_path, make(tiny))
+
+    def prepare(counters: dict[str, Any]) -> None:
+        resumed.restart(load_weights(tmp_path, counters["start"])["shared"], CONFIG, reset_reference=True)
+
+    assert load_latest(tmp_path, resumed, prepare).counters == {"start": 1}
+    resumed.step(random_rows(8, seed=2))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(resumed), tensors(learner), strict=True))

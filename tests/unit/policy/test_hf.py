@@ -62,6 +62,11 @@ def test_a_sample_does_not_depend_on_the_batch_it_is_in(policy: HFPolicy) -> Non
     assert len({reply.ids for reply in together if isinstance(reply, Sample)}) == 7
 
 
+def test_a_rendered_prompt_is_encoded_as_it_was_when_sampled(policy: HFPolicy) -> None:
+    reply = sample_one(policy, ask("Ana lives in Lodz"))
+    assert policy.encode(reply.prompt_text) == reply.prompt_ids
+
+
 def test_recorded_log_probabilities_are_those_of_an_unpadded_forward_pass(policy: HFPolicy) -> None:
     requests = [ask("Ana lives", seed=seed) for seed in range(3)] + [ask("Bo has a dog that likes", seed=9)]
     for sample in policy.sample(requests):

@@ -62,13 +62,13 @@ def test_a_model_that_babbles_is_not_parseable() -> None:
 def test_the_card_tells_how_the_model_was_made_and_what_it_scores(tmp_path: Path) -> None:
     measured = {"train": {"answer exact": 0.9375, "recall food": 0.25}, "test": {"answer exact": 0.875}}
     base = Trained(ImitationSettings(seed=3, steps=70), 89_000_000, 3630.0)
-    answerer = Trained(ImitationSettings(seed=4, steps=28), 5_000_000, 600.0)
+    answerer = Trained(ImitationSettings(seed=4, steps=20), 5_000_000, 600.0)
     write_card(tmp_path, [base, answerer], 1_234_567, "cpu", measured)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "Two 1,234,567 parameter Qwen3 models" in card
     assert "`fairmem pretrain --out FOLDER --seed 3 --steps 70`" in card
     assert "| base | 70 steps, 89,000,000 tokens, 60 minutes on cpu |" in card
-    assert "| answerer | 28 more steps, 5,000,000 tokens, 10 minutes |" in card
+    assert "| answerer | 20 more steps, 5,000,000 tokens, 10 minutes |" in card
     assert "| answer exact | 0.938 | 0.875 |\n| recall food | 0.250 | - |" in card
     assert "{" not in card and "food 0.75" in card
     saved = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))

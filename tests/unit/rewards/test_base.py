@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fairmem.config import RewardConfig
-from fairmem.credit.assign import session_reward
+from fairmem.credit import session_reward
 from fairmem.rewards import REWARDS, AnswerReward, CompressionReward, Outcome
 from fairmem.trace import QuizItem, SessionReward
 

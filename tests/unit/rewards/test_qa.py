@@ -1,6 +1,6 @@
 """Means of answer scores: missing ones are left out, and an item counts in every session with its evidence."""
 
-from fairmem.rewards import answer_by_session, mean_score
+from fairmem.rewards import answer_by_session, balanced_score, mean_score
 from fairmem.trace import QuizItem
 
 
@@ -27,3 +27,16 @@ def test_an_item_counts_in_each_session_that_holds_its_evidence() -> None:
     assert answer_by_session(items, (1, 2, 3, 4)) == {1: (0.5, 2), 2: (None, 0), 3: (0.25, 2), 4: (None, 0)}
     assert answer_by_session([], (1,)) == {1: (None, 0)}
     assert answer_by_session(items, ()) == {}
+
+
+def test_a_balanced_score_gives_the_own_session_and_all_others_half_each() -> None:
+    items = [item(1.0, 4), item(0.5, 4, 1), item(0.25, 1), item(0.0, 2), item(0.5, 3), item(None, 3)]
+    # Evidence in session 4: (1 + 0.5) / 2 = 0.75. Others: (0.25 + 0 + 0.5) / 3 = 0.25. Mean 0.5; over all 5 it is 0.45.
+    assert balanced_score(items, 4) == 0.5
+    assert mean_score(items) == (0.45, 5)
+
+
+def test_a_balanced_score_with_one_kind_only_is_the_mean_of_that_kind() -> None:
+    assert balanced_score([item(1.0, 4), item(0.5, 4), item(None, 1)], 4) == 0.75
+    assert balanced_score([item(1.0, 1), item(0.0, 2)], 4) == 0.5
+    assert balanced_score([item(None, 4)], 4) is balanced_score([], 4) is None

@@ -30,9 +30,11 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 VARIABLES: dict[tuple[Family, Role], frozenset[str]] = {
     ("compact", "extractor"): frozenset({"date", "turns"}),
     ("compact", "manager"): frozenset({"date", "entries", "facts"}),
+    ("compact", "single"): frozenset({"date", "entries", "turns"}),
     ("compact", "answerer"): frozenset({"entries", "question"}),
     ("instruct", "extractor"): frozenset({"date", "speakers", "earlier", "turns"}),
     ("instruct", "manager"): frozenset({"date", "speakers", "payload"}),
+    ("instruct", "single"): frozenset({"date", "speakers", "memories", "turns"}),
     ("instruct", "answerer"): frozenset({"memories", "question"}),
 }
 """The variables the code gives to each template."""
