@@ -2,7 +2,7 @@
 # make test    set up, then run the whole test suite (no GPU, no network)
 # make check   set up, then what CI runs: lint, format, types, tests
 # make demo    set up, then watch a memory being kept for three sessions
-# make docs    write docs/cli.md and docs/recipe-keys.md anew from the code
+# make docs    write docs/cli.md, docs/recipe-keys.md and the lab's tables anew
 # make clean   remove the environment and caches (runs stay)
 #
 # Variables: PYTHON (3.11 or newer), RECIPE, ARGS (passed on: make train ARGS="seed=3 --name seed3"),
@@ -53,6 +53,7 @@ demo: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m fairmem.cli.reference cli > docs/cli.md
 	$(BIN)/python -m fairmem.cli.reference recipe > docs/recipe-keys.md
+	$(BIN)/python -m fairmem.lab.tables docs/results/lab.json docs/guide/lab.md docs/algorithms.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
