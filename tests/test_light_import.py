@@ -26,6 +26,7 @@ LIGHT = (
     "fairmem.drift",
     "fairmem.drift.scan",
     "fairmem.demo",
+    "fairmem.lab",
     "fairmem.cli",
 )
 

@@ -87,6 +87,12 @@ _ESTIMATORS = (
         replace(_HALF, ending=Ending(scope="session")),
     ),
     _logo(
+        "logo_half_both",
+        "logo_half, quizzed about the forked session and about all else, half of the weight each",
+        replace(_HALF, ending=Ending(scope="both")),
+    ),
+    _logo("logo_half_reuse", "logo_half, with the source's own session in the group", replace(_HALF, reuse=True)),
+    _logo(
         "logo_half_hindsight",
         "logo_half, quizzed right after the session with the questions of the end",
         replace(_HALF, ending=Ending(scope="end")),

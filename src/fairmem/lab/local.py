@@ -33,6 +33,8 @@ class LocalPlan:
         scale: Scale of the advantages in every group.
         trajectory: Whether every session of a whole rollout earns the final score, and not that of its questions.
         global_weight: Weight of the whole rollouts in the gradient; 0 learns from rerollouts alone.
+        reuse: Whether the session as its source played it joins the group, at no cost. Only for quizzes of all
+            questions right after the session, which whole rollouts are then given, too.
         shrunk: Whether the rerollouts' weight, else 1, is measured as in `fairmem.credit.shrunk_logo`.
     """
 
@@ -42,6 +44,7 @@ class LocalPlan:
     scale: Scale = "std"
     trajectory: bool = False
     global_weight: float = 1.0
+    reuse: bool = False
     shrunk: bool = False
 
 
@@ -66,6 +69,26 @@ class LocalSample:
         ordered = np.empty_like(self.played.scores_N)
         ordered[self.place_N] = self.played.scores_N
         return ordered.reshape(estimates, -1, group)
+
+    def own_scores(self, bench: Bench) -> Floats:
+        """Scores [B, forks] of the forked sessions as their sources played them."""
+        sessions_B_M, columns_B_M = self._sources(bench.estimates)
+        return bench.rollouts.quizzes_S_N[sessions_B_M, columns_B_M]
+
+    def own_credit(self, bench: Bench, credit_B_M: Floats) -> Floats:
+        """That credit, at the place of the forked session of its source [B, G, S]."""
+        sessions_B_M, columns_B_M = self._sources(bench.estimates)
+        credit_B_G_S = np.zeros((bench.estimates, self.rollouts, bench.horizon))
+        estimates_B_M = np.broadcast_to(np.arange(bench.estimates)[:, None], sessions_B_M.shape)
+        np.add.at(credit_B_G_S, (estimates_B_M, columns_B_M % bench.group, sessions_B_M), credit_B_M)
+        return credit_B_G_S
+
+    def _sources(self, estimates: int) -> tuple[Ints, Ints]:
+        """(forked session, column of the source) of each fork [B, forks]."""
+        ordered_2_N = np.empty((2, len(self.place_N)), dtype=np.int64)
+        ordered_2_N[:, self.place_N] = self.forks.session_N, self.forks.column_N
+        sessions_B_M, columns_B_M = ordered_2_N.reshape(2, estimates, -1, self.forks.group)[..., 0]
+        return sessions_B_M, columns_B_M
 
 
 def forks_of(bench: Bench, plan: LocalPlan) -> tuple[int, int]:
@@ -113,13 +136,18 @@ def logo_sample(bench: Bench, plan: LocalPlan, name: str) -> Sample:
     local = rerollouts(bench, plan, name)
     scores_B_M_R = local.scores(bench.estimates, plan.group)
     rewards_B_G_S = whole.session_rewards(bench)[:, : local.rollouts]
+    if plan.reuse:
+        scores_B_M_R = np.concatenate([scores_B_M_R, local.own_scores(bench)[..., None]], axis=2)
     credit_B_M_R = batched.centred(scores_B_M_R, plan.scale)
     if plan.shrunk:
         credit_B_M_R *= batched.shrunk_local_weight(rewards_B_G_S, scores_B_M_R)[:, None, None]
-    credit_N = credit_B_M_R.ravel()[local.place_N]
+    credit_N = credit_B_M_R[:, :, : plan.group].ravel()[local.place_N]
     credit_E_N = np.broadcast_to(credit_N, local.played.decisions.ops.shape)
-    credited = [Credited(local.played.decisions, credit_E_N, local.place_N // credit_B_M_R[0].size)]
+    credited = [Credited(local.played.decisions, credit_E_N, local.forks.column_N // bench.group)]
     questions = local.played.questions / bench.estimates
+    if plan.reuse:
+        credited.append(bench.credited(local.own_credit(bench, credit_B_M_R[:, :, -1])))
+        questions += local.played.questions / bench.estimates / plan.group
     if plan.global_weight:
         if plan.trajectory:
             rewards_B_G_S = whole.returns(bench)[:, : local.rollouts, None]

@@ -17,9 +17,10 @@ from fairmem.lab.policy import Policy
 from fairmem.lab.script import Script
 from fairmem.lab.world import ENTRIES, FEATURE, NEXT, SHARE, Bytes, Floats, Ints, Kind, Op
 
-Scope = Literal["cumulative", "session", "end"]
-"""What a quiz after a session asks: all that can be asked by then, what is about the forked session, or what will be
-asked at the end, with the answers there are then (and the cost of entries divided by the statements there are then)."""
+Scope = Literal["cumulative", "session", "both", "end"]
+"""What a quiz after a session asks: all that can be asked by then; what is about the forked session; both,
+that and all else with half of the weight each; or what will be asked at the end, with the answers there are then (and
+the cost of entries divided by the statements there are then)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,10 @@ class Player:
         else:
             topics = self._stated(session if forked is None else forked, session)
             shares_N, questions = SHARE[memories.states_K_N[topics]].sum(axis=0), len(topics)
+            others = int(self.script.open_K(session).sum()) - questions
+            if scope == "both" and others:
+                others_N = (memories.open_N - shares_N) / others
+                shares_N, questions = (shares_N / questions + others_N) / 2 if questions else others_N, 1
         last = self.script.settings.sessions - 1
         return self._score(memories, shares_N, questions, last if scope == "end" else session)
 
@@ -254,7 +259,7 @@ class Player:
 
     def questions(self, session: int, scope: Scope, forked: int | None = None) -> int:
         """How many questions `quiz` asks."""
-        if scope == "cumulative":
+        if scope in ("cumulative", "both"):
             return int(self.script.open_K(session).sum())
         return self._asked if scope == "end" else len(self._stated(session if forked is None else forked, session))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,35 @@ def test_the_credit_is_that_of_logo(scale: credit.Scale) -> None:
         np.testing.assert_allclose(mine, expected.local, atol=1e-9)
         rows = across.credit.reshape(8, 4, 2, -1)[:, 0, estimate].T
         np.testing.assert_allclose(rows, expected.global_G_S, atol=1e-9)
+
+
+def test_the_source_s_own_session_is_one_more_member_at_no_cost() -> None:
+    bench = bench_of(8, estimates=2, rollouts=16)
+    plan = LocalPlan(share=1 / 2, reuse=True, scale="mean")
+    found = rerollouts(bench, plan, "x")
+    without = logo_sample(bench, replace(plan, reuse=False), "x")
+    sample = logo_sample(bench, plan, "x")
+    assert sample.tokens == without.tokens
+    local, own, across = sample.credited
+    assert across.credit.tolist() == without.credited[1].credit.tolist()
+    # The last fork of the second estimate, by hand.
+    column = int(np.flatnonzero(found.place_N == len(found.place_N) - 1)[0])
+    session, source = int(found.forks.session_N[column]), int(found.forks.column_N[column])
+    mine = bench.rollouts.quizzes_S_N[session, source]
+    expected = credit.group_centred([*found.scores(2, 4)[1, -1], mine], "mean").advantages
+    assert local.credit[0, column] == pytest.approx(expected[3])
+    ordered = np.empty_like(local.credit[0])
+    ordered[found.place_N] = local.credit[0]
+    assert ordered.reshape(2, -1, 4)[1, -1].tolist() == pytest.approx(expected[:4].tolist())
+    # All forks of that session of that rollout add up there, and nothing is anywhere else.
+    forks = [
+        credit.group_centred([*scores, mine], "mean").advantages[4]
+        for scores, at, of in zip(found.scores(2, 4)[1], *(part[1] for part in found._sources(2)), strict=True)
+        if (at, of) == (session, source)
+    ]
+    place = (source % bench.group) + found.rollouts
+    assert own.credit[4 * session : 4 * session + 4, place].tolist() == pytest.approx([sum(forks)] * 4)
+    assert own.estimate_N[place] == 1
 
 
 def test_members_of_a_group_start_alike() -> None:

@@ -56,7 +56,8 @@ def test_what_is_asked_depends_on_session_and_scope() -> None:
     assert player.quiz(memories, 0, "cumulative").tolist() == pytest.approx([0.6])
     assert player.quiz(memories, 0, "session").tolist() == pytest.approx([0.6])
     assert player.quiz(memories, 0, "end").tolist() == pytest.approx([-0.2])
-    assert [player.questions(0, scope) for scope in ("cumulative", "session", "end")] == [2, 2, 1]
+    assert player.quiz(memories, 0, "both").tolist() == pytest.approx([0.6])
+    assert [player.questions(0, scope) for scope in ("cumulative", "session", "both", "end")] == [2, 2, 2, 1]
     player.play(memories, 1, drawn(Op.ADD, Op.NOOP))
     # The passing fact is no longer asked about; the change added a right entry beside the wrong one: 1/2 - 0.4 * 3 / 4.
     assert player.quiz(memories, 1, "cumulative").tolist() == pytest.approx([0.2])
@@ -93,6 +94,20 @@ def test_running_sums_equal_sums_over_all_topics(interaction: float) -> None:
         assert player.value(memories)[column] == pytest.approx(exact, abs=1e-12)
         assert player.quiz(memories, 15, "cumulative")[column] == pytest.approx(exact, abs=1e-12)
         assert player.quiz(memories, 15, "end")[column] == pytest.approx(exact, abs=1e-12)
+
+
+def test_both_scopes_weigh_the_session_as_much_as_all_else() -> None:
+    # Session 1: facts 0 and 1, of which the first is written. Session 2: fact 2, written, and a repetition of fact 0.
+    script = script_of(plain(2, 2), [(FACT, 0), (FACT, 1), (FACT, 2), (REPEAT, 0)])
+    player = player_of(script)
+    memories = Memories.empty(player.values, 1)
+    player.play(memories, 0, drawn(Op.ADD, Op.NOOP))
+    player.play(memories, 1, drawn(Op.ADD, Op.NOOP))
+    # About session 2 both right, 1; fact 1 is missing, 0: mean 1/2. Two entries after four statements: 0.4 * 2 / 4.
+    assert player.quiz(memories, 1, "both").tolist() == pytest.approx([0.3])
+    # All alike: 2/3. About session 1, fact 0 is right and fact 1 missing, 1/2; the other, fact 2, is right, 1: 3/4.
+    assert player.quiz(memories, 1, "cumulative").tolist() == pytest.approx([2 / 3 - 0.2])
+    assert player.quiz(memories, 1, "both", forked=0).tolist() == pytest.approx([0.75 - 0.2])
 
 
 def test_the_value_of_an_inner_memory_is_that_of_the_exact_tables() -> None:
