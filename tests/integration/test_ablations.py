@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
 from fairmem import train
 from fairmem.errors import ConfigError
-from fairmem.eval import EvalResult, evaluate_dataset
+from fairmem.eval import EvalRequest, EvalResult, evaluate_dataset
 from fairmem.policy import WRITERS, is_pair
 from fairmem.trace import EpisodeTree, read_trace
 from tests.integration.build import metrics, tiny
@@ -85,16 +86,15 @@ def test_the_frozen_role_is_exported_as_it_was(tmp_path: Path) -> None:
 
 def test_two_models_are_evaluated_from_the_folder_above_them(tmp_path: Path) -> None:
     run(tmp_path / "two", "model.backbones=separate")
-    settings: dict[str, Any] = dict(
-        dataset="village", path=None, model=str(tmp_path / "two" / "model"), base_url="", answerer_base_url="",
-        api_key_env="", conversations=(), sessions=1, limit=1, questions=2, categories=("single_hop",), seed=1,
-        out=tmp_path / "out",
+    asked = EvalRequest(
+        dataset="village", model=str(tmp_path / "two" / "model"), answerer="bundled", sessions=1, limit=1, questions=2,
+        categories=("single_hop",), seed=1, out=tmp_path / "out",
     )  # fmt: skip
-    evaluate_dataset(answerer="bundled", **settings)
+    evaluate_dataset(asked)
     header = EvalResult.load(tmp_path / "out" / "eval.jsonl").header
     assert (header.model, header.answerer) == ("two/extractor + two/manager", "bundled")
     with pytest.raises(ConfigError, match="a model per role and none that answers; add --answerer"):
-        evaluate_dataset(answerer=settings["model"], **settings)
+        evaluate_dataset(replace(asked, answerer=""))
 
 
 def test_the_guide_shows_every_ablation_as_a_command() -> None:

@@ -19,7 +19,7 @@ from fairmem.trace import ParseOutcome
 
 
 def test_what_an_oracle_writes_in_the_compact_family_is_read_and_applied_in_full() -> None:
-    world = simulate(7, "train", 0, 6)
+    world = simulate(7, "train", 1, 6)
     conversation = world.conversation
     extractor, manager = Extractor("compact"), Manager("compact", Bm25Retriever())
     answerer = Answerer("compact", Bm25Retriever())
