@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from fairmem.memory import Entry, OpContext
+from fairmem.memory import Entry, Hit, OpContext
 from fairmem.types import Chunk, Conversation, Turn
 
 
@@ -57,3 +57,14 @@ class Fact:
 def by_update(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """`entries` in the order in which every prompt shows them: by time of the last update, then by id."""
     return tuple(sorted(entries, key=lambda entry: (entry.updated_time, entry.id)))
+
+
+def nearest(hits: Iterable[Hit], most: int) -> tuple[Entry, ...]:
+    """The `most` best of the entries found, each once with its best score, in the order of `by_update`."""
+    best: dict[int, tuple[float, Entry]] = {}
+    for hit in hits:
+        known = best.get(hit.entry.id)
+        if known is None or hit.score > known[0]:
+            best[hit.entry.id] = (hit.score, hit.entry)
+    kept = sorted(best.values(), key=lambda found: (-found[0], found[1].id))[:most]
+    return by_update(entry for _, entry in kept)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fairmem.agents.compact import Change, parse_compact_decision, render_compact_manage
-from fairmem.agents.context import Fact, TurnContext, by_update
+from fairmem.agents.context import Fact, TurnContext, nearest
 from fairmem.agents.decision import Decision, json_lines, memory_rows, read_operations
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line
@@ -56,14 +56,7 @@ class Manager:
 
     def related(self, bank: MemoryBank, facts: Sequence[Fact]) -> tuple[Entry, ...]:
         """The entries of `bank` that `facts` may concern, by (time of last update, id)."""
-        best: dict[int, tuple[float, Entry]] = {}
-        for fact in facts:
-            for hit in self._near(bank.entries, fact):
-                known = best.get(hit.entry.id)
-                if known is None or hit.score > known[0]:
-                    best[hit.entry.id] = (hit.score, hit.entry)
-        nearest = sorted(best.values(), key=lambda found: (-found[0], found[1].id))[: self.max_related]
-        return by_update(entry for _, entry in nearest)
+        return nearest((hit for fact in facts for hit in self._near(bank.entries, fact)), self.max_related)
 
     def _near(self, entries: Sequence[Entry], fact: Fact) -> list[Hit]:
         own = [entry for entry in entries if entry.speaker == fact.speaker]

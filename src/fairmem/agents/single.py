@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fairmem.agents.compact import parse_compact_decision, render_compact_single
-from fairmem.agents.context import TurnContext, by_update
+from fairmem.agents.context import TurnContext, nearest
 from fairmem.agents.decision import Decision, json_lines, memory_rows, read_operations
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line, turn_text
@@ -54,15 +54,10 @@ class SingleAgent:
 
     def related(self, bank: MemoryBank, context: TurnContext) -> tuple[Entry, ...]:
         """The entries of `bank` that the turns of `context` may concern, by (time of last update, id)."""
-        best: dict[int, tuple[float, Entry]] = {}
         each = max(1, self.max_related // max(1, len(context.turns)))
-        for turn in context.turns if bank.entries else ():
-            for hit in self.retriever.rank(bank.entries, turn_text(turn), each, self.min_score):
-                known = best.get(hit.entry.id)
-                if known is None or hit.score > known[0]:
-                    best[hit.entry.id] = (hit.score, hit.entry)
-        nearest = sorted(best.values(), key=lambda found: (-found[0], found[1].id))[: self.max_related]
-        return by_update(entry for _, entry in nearest)
+        turns = context.turns if bank.entries else ()
+        found = (self.retriever.rank(bank.entries, turn_text(turn), each, self.min_score) for turn in turns)
+        return nearest((hit for hits in found for hit in hits), self.max_related)
 
     def prompt(self, context: TurnContext, related: tuple[Entry, ...]) -> Prompt:
         """The messages that ask how memory changes with the turns of `context`, given the `related` entries."""

@@ -55,6 +55,9 @@ class Rate:
         """Count / n; nan without any."""
         return self.count / self.n if self.n else math.nan
 
+    def __str__(self) -> str:
+        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.count} of {self.n})"
+
 
 def mean_interval(
     values_S: Sequence[float] | np.ndarray,

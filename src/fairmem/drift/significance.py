@@ -1,4 +1,4 @@
-"""Tests of audits: sign flips, McNemar, equivalence, and corrections for looking at many things."""
+"""Tests of audits: sign flips, equivalence, and corrections for looking at many things."""
 
 from __future__ import annotations
 
@@ -33,15 +33,6 @@ def sign_flip(deltas_S: Sequence[float] | np.ndarray, *, seed: int = 0, resample
         return float((np.abs(sums) >= observed).mean())
     signs = 1 - 2 * numpy_rng(seed, "drift-sign-flip", n).integers(0, 2, size=(resamples, n))
     return (1.0 + float((np.abs(signs @ deltas) >= observed).sum())) / (1.0 + resamples)
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of McNemar's test: of the discordant pairs, is either side more than a coin would give?"""
-    n = only_first + only_second
-    if n == 0:
-        return 1.0
-    tail = sum(math.comb(n, i) for i in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * tail / 2**n)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

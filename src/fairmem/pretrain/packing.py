@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,6 +46,10 @@ class Packed:
         return (same & causal & ((branch_k == 0) | (branch_k == branch_q)))[:, None]
 
 
+_Encoded = tuple[list[int], list[tuple[list[int], list[int]]]]
+"""Ids of a prefix, and of the (rest, reply with its end) of each branch."""
+
+
 class Packer:
     """Turns a stream of demonstrations into batches of `rows` rows of `length` tokens.
 
@@ -64,8 +68,8 @@ class Packer:
     def batches(self, demonstrations: Iterable[Demonstration]) -> Iterator[Packed]:
         """Batches until the stream ends; an incomplete last batch is dropped."""
         arrays, used, documents = self._empty(), [0] * self._rows, [0] * self._rows
-        for demonstration in itertools.chain.from_iterable(map(self._parts, demonstrations)):
-            tokens = self._tokens(demonstration)
+        for part in itertools.chain.from_iterable(map(self._parts, demonstrations)):
+            tokens = _laid_out(*part)
             size = len(tokens[0])
             row = next((r for r in range(self._rows) if used[r] + size <= self._length), None)
             if row is None:
@@ -78,43 +82,44 @@ class Packer:
                 array[row, span] = values
             used[row] += size
 
-    def _parts(self, demonstration: Demonstration) -> Iterator[Demonstration]:
+    def _parts(self, demonstration: Demonstration) -> Iterator[_Encoded]:
         """`demonstration` in parts that fit a row, each with the prefix and as many branches as there is room for."""
-        prefix = len(self._encode(demonstration.prefix))
-        held: list[tuple[str, str]] = []
-        used = prefix
-        for branch in demonstration.branches:
-            size = len(self._encode(branch[0])) + len(self._encode(branch[1])) + 1
-            if prefix + size > self._length:
+        prefix = list(self._encode(demonstration.prefix))
+        held: list[tuple[list[int], list[int]]] = []
+        used = len(prefix)
+        for rest, reply in demonstration.branches:
+            asked = list(self._encode(rest)) if rest else []
+            said = [*self._encode(reply), self._eos]
+            size = len(asked) + len(said)
+            if len(prefix) + size > self._length:
                 self.skipped += 1
                 continue
             if used + size > self._length:
-                yield replace(demonstration, branches=tuple(held))
-                held, used = [], prefix
-            held.append(branch)
+                yield prefix, held
+                held, used = [], len(prefix)
+            held.append((asked, said))
             used += size
         if held:
-            yield replace(demonstration, branches=tuple(held))
+            yield prefix, held
 
     def _empty(self) -> list[np.ndarray]:
         shape = (self._rows, self._length)
         return [np.zeros(shape, np.int64) for _ in range(4)] + [np.full(shape, -100, np.int64) for _ in range(2)]
 
-    def _tokens(self, demonstration: Demonstration) -> tuple[list[int], ...]:
-        ids: list[int] = list(self._encode(demonstration.prefix))
-        shared = len(ids)
-        positions, branch, target = list(range(shared)), [0] * shared, [-100] * shared
-        context = [*ids[1:], -100]
-        for number, (rest, reply) in enumerate(demonstration.branches, 1):
-            asked: list[int] = list(self._encode(rest)) if rest else []
-            said: list[int] = [*self._encode(reply), self._eos]
-            if not asked:  # the reply follows the prefix itself, whose last token predicts its first
-                target[shared - 1] = said[0]
-            ids += asked + said
-            size = len(asked) + len(said)
-            positions += range(shared, shared + size)
-            branch += [number] * size
-            follow = [-100] * (len(asked) - 1) + said if asked else said[1:]
-            target += [*follow, -100]
-            context += [*asked[1:], -100] + [-100] * len(said) if asked else [-100] * len(said)
-        return ids, positions, branch, target, context
+
+def _laid_out(prefix: list[int], branches: list[tuple[list[int], list[int]]]) -> tuple[list[int], ...]:
+    """Ids, positions, branch numbers, reply targets and prompt targets of a prefix and its (rest, reply) branches."""
+    shared = len(prefix)
+    ids, positions, branch, target = list(prefix), list(range(shared)), [0] * shared, [-100] * shared
+    context = [*ids[1:], -100]
+    for number, (asked, said) in enumerate(branches, 1):
+        if not asked:  # the reply follows the prefix itself, whose last token predicts its first
+            target[shared - 1] = said[0]
+        ids += asked + said
+        size = len(asked) + len(said)
+        positions += range(shared, shared + size)
+        branch += [number] * size
+        follow = [-100] * (len(asked) - 1) + said if asked else said[1:]
+        target += [*follow, -100]
+        context += [*asked[1:], -100] + [-100] * len(said) if asked else [-100] * len(said)
+    return ids, positions, branch, target, context

@@ -27,6 +27,23 @@ def test_rates_have_the_exact_interval(count: int, n: int, low: float, high: flo
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
 
 
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"),
+    [
+        # With no hit the upper end solves (1 - p)^10 = 0.025: p = 1 - 0.025^0.1.
+        (0, 10, 0.0, 0.3084971),
+        (10, 10, 0.6915029, 1.0),
+        # Tabulated values (Clopper and Pearson, 1934; also as beta quantiles).
+        (5, 10, 0.1870860, 0.8129140),
+        (1, 20, 0.0012651, 0.2487328),
+    ],
+)
+def test_the_exact_interval_of_a_proportion(count: int, n: int, low: float, high: float) -> None:
+    found = clopper_pearson(count, n)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    assert found.share == count / n
+
+
 def test_no_trials_give_no_rate_and_a_wrong_count_is_refused() -> None:
     assert math.isnan(clopper_pearson(0, 0).share)
     with pytest.raises(ValueError, match="expected 0 to 3"):

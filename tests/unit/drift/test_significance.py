@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from fairmem.drift.significance import benjamini_hochberg, equivalence, holm, mcnemar, sign_flip
+from fairmem.drift.significance import benjamini_hochberg, equivalence, holm, sign_flip
+from fairmem.metrics import mcnemar
 
 
 def test_sign_flips_of_three_are_counted_by_hand() -> None:

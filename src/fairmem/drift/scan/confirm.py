@@ -21,11 +21,12 @@ from enum import StrEnum
 from typing import Literal, cast
 
 from fairmem.agents.json_reply import read_json_items
-from fairmem.drift.scan.distances import Value, benjamini_hochberg, excess, permutation_p, scale_of
+from fairmem.drift.scan.distances import Value, excess, permutation_p, scale_of
 from fairmem.drift.scan.findings import Finding
 from fairmem.drift.scan.private_memories import BIASED, NEUTRAL
 from fairmem.drift.scan.rules import Dimension
 from fairmem.drift.scan.tool import JsonObject, Tool, brief
+from fairmem.drift.significance import benjamini_hochberg
 from fairmem.errors import ConfigError
 from fairmem.policy import Message, Policy, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive

@@ -72,14 +72,3 @@ def permutation_p(
             second.append(pool[len(one) :])
         at_least += excess(first, second, base, scale) >= observed - 1e-12
     return (1 + at_least) / (1 + draws)
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values (q) of `p_values` in their order (Benjamini and Hochberg, 1995)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i], reverse=True)
-    adjusted = [1.0] * len(p_values)
-    least = 1.0
-    for rank, index in zip(range(len(p_values), 0, -1), order, strict=True):
-        least = min(least, p_values[index] * len(p_values) / rank)
-        adjusted[index] = least
-    return adjusted

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from fairmem.drift.intervals import Rate, clopper_pearson
 from fairmem.drift.scan.rules import Severity
 from fairmem.drift.scan.scanner import scan
 from fairmem.drift.scan.schema import Parameter, read_schema
@@ -22,47 +23,6 @@ from fairmem.seeds import python_rng
 
 LABELS_FORMAT = "fairmem-drift-scan-labels"
 LABELS_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """`hits` of `n` with a 95 % Clopper-Pearson interval; nan where n is 0."""
-
-    hits: int
-    n: int
-    low: float
-    high: float
-
-    @property
-    def share(self) -> float:
-        """Hits over n."""
-        return self.hits / self.n if self.n else math.nan
-
-    def __str__(self) -> str:
-        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.hits} of {self.n})"
-
-
-def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> Proportion:
-    """The exact interval of a proportion (Clopper and Pearson, 1934): its ends solve tails of alpha / 2 each."""
-    if not 0 <= hits <= n:
-        raise ValueError(f"{hits} hits of {n}: expected 0 <= hits <= n")
-    tail = (1 - confidence) / 2
-    low = _solve(lambda p: 1 - _binomial_cdf(hits - 1, n, p) < tail) if hits else 0.0
-    high = _solve(lambda p: _binomial_cdf(hits, n, p) > tail) if hits < n else 1.0
-    return Proportion(hits, n, low, high) if n else Proportion(0, 0, math.nan, math.nan)
-
-
-def _binomial_cdf(k: int, n: int, p: float) -> float:
-    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
-
-
-def _solve(below: Any) -> float:
-    """The p in [0, 1] where `below(p)` turns from true to false, to double precision."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) else (low, middle)
-    return (low + high) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +68,13 @@ class Quality:
         missed_fresh: The second, likewise.
     """
 
-    precision: Proportion
-    missed: Proportion
+    precision: Rate
+    missed: Rate
     recall: float
     recall_low: float
     recall_high: float
-    precision_fresh: Proportion
-    missed_fresh: Proportion
+    precision_fresh: Rate
+    missed_fresh: Rate
 
 
 def read_labels(path: Path) -> dict[str, Any]:
@@ -154,7 +114,7 @@ def quality(labels: dict[str, Any]) -> Quality:
     )
 
 
-def _shares(rows: Sequence[dict[str, Any]]) -> tuple[Proportion, Proportion]:
+def _shares(rows: Sequence[dict[str, Any]]) -> tuple[Rate, Rate]:
     listed = [bool(row["susceptible"]) for row in rows if row["rule"]]
     unlisted = [bool(row["susceptible"]) for row in rows if not row["rule"]]
     return clopper_pearson(sum(listed), len(listed)), clopper_pearson(sum(unlisted), len(unlisted))

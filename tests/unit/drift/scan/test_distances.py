@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fairmem.drift.scan.distances import benjamini_hochberg, distance, excess, permutation_p, scale_of
+from fairmem.drift.scan.distances import distance, excess, permutation_p, scale_of
+from fairmem.drift.significance import benjamini_hochberg
 
 
 def test_words_lie_apart_by_half_the_sum_of_differences() -> None:

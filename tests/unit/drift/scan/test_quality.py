@@ -1,39 +1,15 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pytest
 
-from fairmem.drift.scan.quality import clopper_pearson, draw, quality, read_labels
+from fairmem.drift.scan.quality import draw, quality, read_labels
 from fairmem.errors import DataError
 from tests.unit.drift.scan.cases import BOOLEAN, TEXT, inventory, tool
 
 LABELS = Path(__file__).parents[4] / "docs" / "results" / "scan_labels.json"
-
-
-@pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    [
-        # With no hit the upper end solves (1 - p)^10 = 0.025: p = 1 - 0.025^0.1.
-        (0, 10, 0.0, 0.3084971),
-        (10, 10, 0.6915029, 1.0),
-        # Tabulated values (Clopper and Pearson, 1934; also as beta quantiles).
-        (5, 10, 0.1870860, 0.8129140),
-        (1, 20, 0.0012651, 0.2487328),
-    ],
-)
-def test_the_exact_interval_of_a_proportion(hits: int, n: int, low: float, high: float) -> None:
-    found = clopper_pearson(hits, n)
-    assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
-    assert found.share == hits / n
-
-
-def test_a_proportion_of_nothing_is_unknown() -> None:
-    assert math.isnan(clopper_pearson(0, 0).share)
-    with pytest.raises(ValueError, match="expected 0 <= hits <= n"):
-        clopper_pearson(3, 2)
 
 
 def test_quality_weights_shares_by_how_many_there_are() -> None:
@@ -44,7 +20,7 @@ def test_quality_weights_shares_by_how_many_there_are() -> None:
     found = quality({"rows": rows, "listed": 40, "unlisted": 200})
     assert (found.precision.share, found.missed.share) == (0.75, 0.1)
     assert found.recall == 30 / (30 + 20)  # 0.75 * 40 found, 0.1 * 200 missed
-    assert (found.precision_fresh.n, found.missed_fresh.n, found.missed_fresh.hits) == (4, 5, 1)
+    assert (found.precision_fresh.n, found.missed_fresh.n, found.missed_fresh.count) == (4, 5, 1)
     assert found.recall_low == 30 / (30 + 200 * found.missed.high) < found.recall < found.recall_high
 
 
