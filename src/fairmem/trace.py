@@ -23,8 +23,9 @@ from fairmem.errors import CheckpointError
 TRACE_FORMAT = "fairmem-trace"
 TRACE_VERSION = 1
 
-Role = Literal["extractor", "manager", "answerer", "single"]
-"""Who is called: extractor and manager, or a single agent in their place, write memory; the answerer reads it."""
+Role = Literal["extractor", "manager", "answerer", "single", "writer"]
+"""Who is called: extractor and manager, a single agent in their place, or the writer of a structured memory write; the
+answerer reads."""
 
 
 class StopReason(StrEnum):

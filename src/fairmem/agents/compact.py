@@ -29,6 +29,9 @@ from fairmem.types import Turn
 NOTHING = "none"
 """The extractor's or manager's reply that says there is nothing to do."""
 
+ARROW = " -> "
+"""Stands between the content of an entry and what is to take its place."""
+
 _FACT_LINE = re.compile(r"([0-9]{1,6}) +(\S.*)")
 _OP_LINE = re.compile(r"([a-z]{1,3}) +([A-Za-z]+)(?: +(.*))?")
 _MARKED = re.compile(r"=\s*([^=]*[^=\s])\s*=")
@@ -125,6 +128,15 @@ def format_decision(ops: Sequence[tuple[str, str, str | None]]) -> str:
     return "\n".join(lines) or NOTHING
 
 
+def format_changes(changes: Sequence[tuple[str, str, str | None, str]]) -> str:
+    """A single agent's reply: (turn letter, operation name, content of the entry or None, new wording) each."""
+    lines: list[str] = []
+    for turn, op, at, wording in changes:
+        parts = ARROW.join(compact_line(text) for text in (at, wording) if text)
+        lines.append(f"{turn} {op} {parts}".rstrip())
+    return "\n".join(lines) or NOTHING
+
+
 def format_answer(support: Sequence[tuple[str, str]]) -> str:
     """The answerer's reply that rests on `support`: (quoted sentence, the part of the answer it gives) each.
 
@@ -185,7 +197,8 @@ def parse_compact_decision(
     The second line that would touch the same entry is dropped, as is a second INSERT of the same fact.
 
     With `worded` the letters are a single agent's turns: INSERT and UPDATE have to bring the wording of what they
-    store, a turn may give several INSERTs of different wording, and a turn that no line mentions gets nothing.
+    store (`a UPDATE Ana lives in Paris. -> Ana lives in Lodz.`, or `a UPDATE 1 Ana lives in Lodz.`), a turn may give
+    several INSERTs of different wording, and a turn that no line mentions gets nothing.
     """
     lines, dropped = _complete_lines(text, truncated)
     index_of = {fact_letter(index): index for index in range(facts)}
@@ -237,6 +250,8 @@ def _change(index: int, name: str, rest: str, position_of: Mapping[str, int], sh
     if name in _ON_ENTRY:
         if rest in position_of:
             return (index, name, position_of[rest], None)
+        if name == "UPDATE" and (reworded := _reworded(rest, position_of)) is not None:
+            return (index, name, *reworded)
         if position is None:
             return f"{name} names no entry that was shown"
         at, wording = int(position[1]), position[2]
@@ -250,6 +265,16 @@ def _change(index: int, name: str, rest: str, position_of: Mapping[str, int], sh
     if position is not None and not position[2]:
         return "INSERT takes no entry number"
     return (index, name, None, rest or None)
+
+
+def _reworded(rest: str, position_of: Mapping[str, int]) -> tuple[int, str] | None:
+    """Entry position and new wording of `QUOTE -> WORDING`, if what stands before some arrow is an entry shown."""
+    at = rest.find(ARROW)
+    while at >= 0:
+        if (position := position_of.get(rest[:at])) is not None and rest[at + len(ARROW) :]:
+            return position, rest[at + len(ARROW) :]
+        at = rest.find(ARROW, at + 1)
+    return None
 
 
 def parse_compact_answer(text: str, truncated: bool) -> Parsed[str]:

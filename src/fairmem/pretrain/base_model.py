@@ -15,7 +15,19 @@ from fairmem.policy.torch_setup import import_torch
 from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
 from fairmem.seeds import derive, python_rng
 
-SPECIAL_TOKENS = ("<pad>", "<eos>", "<extract>", "<manage>", "<facts>", "<answer>", "<question>", "<out>")
+SPECIAL_TOKENS = (
+    "<pad>",
+    "<eos>",
+    "<extract>",
+    "<manage>",
+    "<facts>",
+    "<answer>",
+    "<question>",
+    "<single>",
+    "<write>",
+    "<turns>",
+    "<out>",
+)
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 

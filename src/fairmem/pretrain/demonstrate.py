@@ -16,12 +16,15 @@ from datetime import datetime
 from fairmem.agents.compact import (
     fact_letter,
     format_answer,
+    format_changes,
     format_decision,
     format_extraction,
     render_compact_answer,
     render_compact_extract,
     render_compact_manage,
+    render_compact_single,
 )
+from fairmem.agents.compact_write import render_compact_write
 from fairmem.data.village import World, decide, read, support
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
@@ -56,6 +59,9 @@ class Mixture:
 
     Attributes:
         questions: Questions asked of one memory.
+        quizzes: Share of the sessions that end with questions.
+        singles: Share of the chunks that a single agent takes, in place of extractor and manager.
+        writers: Share of the chunks that the writer of a structured memory takes.
         rewording: Share of turns and questions put into slightly other words.
         extractions: Share of the extractor's demonstrations that is kept.
         drills: Decisions about other facts demonstrated beside each of the manager's, on the same entries.
@@ -64,6 +70,9 @@ class Mixture:
     """
 
     questions: int = 6
+    quizzes: float = 0.5
+    singles: float = 0.0
+    writers: float = 0.0
     rewording: float = 0.0
     extractions: float = 1.0
     drills: int = 0
@@ -78,6 +87,17 @@ class Demonstration:
     role: Role
     prefix: str
     branches: tuple[tuple[str, str], ...]
+
+
+CORE_KINDS = frozenset({"city", "job"})
+"""Kinds of fact that the core text of a structured memory holds."""
+EPISODIC_KINDS = frozenset({"plan", "trip"})
+"""Kinds of fact that its episodic store holds."""
+
+
+def _kind(sentence: str) -> str:
+    statement = read(sentence)
+    return statement.kind if statement else ""
 
 
 @dataclass(slots=True)
@@ -108,6 +128,7 @@ class Demonstrator:
         for delta in world.conversation.deltas:
             self._gold.setdefault(delta.turn, []).append(delta.content)
         self._hearsay = dict(world.hearsay)
+        self._times = {turn.id: session.time for session in world.conversation.sessions for turn in session.turns}
 
     def run(self) -> Iterator[Demonstration]:
         """The demonstrations in order of time; about half of the sessions end with questions."""
@@ -115,6 +136,11 @@ class Demonstrator:
         for session in self._world.conversation.sessions:
             for turns in self._chunks(session):
                 facts = self._extract(turns)
+                taken = self._rng.random()
+                if taken < mixture.singles + mixture.writers:
+                    self._tell(turns)
+                    yield self._write(turns, facts, session.time, structured=taken >= mixture.singles)
+                    continue
                 extraction = Demonstration(
                     "extractor",
                     render_compact_extract(session.time, [self._reworded(turn) for turn in turns]),
@@ -122,15 +148,18 @@ class Demonstrator:
                 )
                 if mixture.extractions >= 1.0 or self._rng.random() < mixture.extractions:
                     yield extraction
-                for turn in turns:
-                    for sentence in self._gold.get(turn.id, ()):
-                        self._apply(self._perfect, sentence, session.time)
+                self._tell(turns)
                 if facts:
                     yield self._manage([sentence for _, sentence in facts], session.time)
-            if self._rng.random() < 0.5:
+            if self._rng.random() < mixture.quizzes:
                 quiz = self._quiz(mixture.questions)
                 if quiz is not None:
                     yield quiz
+
+    def _tell(self, turns: tuple[Turn, ...]) -> None:
+        for turn in turns:
+            for sentence in self._gold.get(turn.id, ()):
+                self._apply(self._perfect, sentence, self._times[turn.id])
 
     def _chunks(self, session: Session) -> Iterator[tuple[Turn, ...]]:
         turns = session.turns
@@ -187,6 +216,12 @@ class Demonstrator:
             branches = [(mark + rest, _decision(ops, sentences))]
             branches += [self._drill(sentences, time) for _ in range(self._mixture.drills)]
             demonstration = Demonstration("manager", prefix, tuple(branches))
+        self._carry_out(facts, ops, shown, time)
+        return demonstration
+
+    def _carry_out(
+        self, facts: list[str], ops: list[tuple[str, int | None]], shown: list[_Entry], time: datetime
+    ) -> None:
         for fact, (op, at) in zip(facts, ops, strict=True):
             if op == "INSERT":
                 self._insert(self._memory, fact, time)
@@ -195,7 +230,58 @@ class Demonstrator:
             elif op == "DELETE" and at is not None:
                 self._memory.remove(shown[at])
         self._memory.sort(key=lambda entry: entry.updated)
-        return demonstration
+
+    def _write(
+        self, turns: tuple[Turn, ...], told: list[tuple[int, str]], time: datetime, structured: bool
+    ) -> Demonstration:
+        """One call that reads turns and changes memory: a single agent's, or the writer's of a `structured` memory.
+
+        A structured memory holds the facts of `CORE_KINDS` in its core text, which is rewritten as a whole; plans and
+        trips are episodes, everything else is semantic.
+        """
+        facts = list(dict.fromkeys(sentence for _, sentence in told))
+        letter = {sentence: fact_letter(number - 1) for number, sentence in reversed(told)}
+        kind = {sentence: _kind(sentence) for sentence in facts}
+        turns = tuple(self._reworded(turn) for turn in turns)
+        shown = self._shown(facts) if facts else self._rng.sample(self._memory, min(len(self._memory), 4))
+        shown.sort(key=lambda entry: entry.updated)
+        changes: list[tuple[str, str, str | None, str]] = []
+        if structured:
+            core_facts = [fact for fact in facts if kind[fact] in CORE_KINDS]
+            facts = [fact for fact in facts if kind[fact] not in CORE_KINDS]
+            before = self._core()
+            for fact in core_facts:
+                self._apply(self._memory, fact, time)
+            self._memory.sort(key=lambda entry: entry.updated)
+            if core_facts and self._core() != before:
+                changes.append((letter[core_facts[-1]], "CORE", None, self._core()))
+            shown = [entry for entry in shown if _kind(entry.sentence) not in CORE_KINDS]
+            shown.sort(key=lambda entry: (_kind(entry.sentence) in EPISODIC_KINDS, entry.updated))
+            stores = [_kind(entry.sentence) in EPISODIC_KINDS for entry in shown]
+        sentences = [entry.sentence for entry in shown]
+        ops = self._decide(facts, sentences, careful=False)
+        for fact, (op, at) in zip(facts, ops, strict=True):
+            if op == "INSERT":
+                store = ("episodic " if kind[fact] in EPISODIC_KINDS else "semantic ") if structured else ""
+                changes.append((letter[fact], op, None, store + fact))
+            elif at is not None:
+                changes.append((letter[fact], op, sentences[at], fact if op == "UPDATE" else ""))
+        if structured:
+            split = len(stores) - sum(stores)
+            prompt = render_compact_write(time, before, sentences[:split], sentences[split:], turns)
+        else:
+            prompt = render_compact_single(time, sentences, turns)
+        self._carry_out(facts, ops, shown, time)
+        return Demonstration("writer" if structured else "single", prompt, (("", format_changes(changes)),))
+
+    def _core(self) -> str:
+        """What the core text says: the latest of each of `CORE_KINDS`, speaker by speaker."""
+        latest = {
+            (s.speaker, s.kind): entry.sentence
+            for entry in self._memory
+            if (s := read(entry.sentence)) is not None and s.kind in CORE_KINDS
+        }
+        return " ".join(latest[key] for key in sorted(latest))
 
     def _drill(self, sentences: list[str], time: datetime) -> tuple[str, str]:
         """A decision about facts drawn from the whole conversation and from the entries themselves."""

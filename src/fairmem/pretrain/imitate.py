@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,8 @@ _SHUFFLE = 512
 _EPOCH_STEPS = 250
 """The data stream starts afresh, from its own seed, every so many steps; resuming happens at these points."""
 
-PHASES: tuple[tuple[float, Mixture], ...] = (
-    (0.0, Mixture(questions=8, rewording=0.2, drills=2, careful=True, spliced=0.7)),
-    (0.6, Mixture(questions=8, rewording=0.2, drills=2, spliced=0.7)),
-)
+_ALWAYS = Mixture(questions=8, quizzes=0.75, singles=0.1, writers=0.1, rewording=0.2, drills=2, spliced=0.7)
+PHASES: tuple[tuple[float, Mixture], ...] = ((0.0, replace(_ALWAYS, careful=True)), (0.6, _ALWAYS))
 """(share of the steps done, what is demonstrated from there on): the manager's drills are careful decisions while it
 learns to look things up, then as imperfect as the rest."""
 

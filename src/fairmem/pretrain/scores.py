@@ -7,6 +7,7 @@ and precision apart.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,16 @@ from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfecti
 from fairmem.seeds import python_rng
 from fairmem.trace import CallFailure, ParseOutcome, StopReason
 
+_CHANGE = re.compile(r"[a-z] (INSERT|UPDATE|DELETE|CORE) \S.*")
 _PERFECT = Imperfection(miss={}, default_miss=0.0, hearsay=0.0, stale=0.0, duplicate=0.0, keep_gone=0.0)
+_ASKED = {
+    "extractor": Mixture(),
+    "manager": Mixture(),
+    "answerer": Mixture(),
+    "single": Mixture(singles=1.0),
+    "writer": Mixture(writers=1.0),
+}
+"""Role -> demonstrations in which it appears."""
 _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
 
 
@@ -48,17 +58,19 @@ def score_base(policy: Policy, split: Split = "test", conversations: int = 24, s
     `recall KIND`: said facts that were written. `manager right OP`: decisions a careful manager would take.
     """
     tally = _Tally()
-    for role in ("extractor", "manager", "answerer"):
-        _score_role(policy, _examples(split, conversations, seed, role), tally, role)
+    for role, mixture in _ASKED.items():
+        _score_role(policy, _examples(split, conversations, seed, role, mixture), tally, role)
     return tally.rates()
 
 
-def _examples(split: Split, conversations: int, seed: int, role: str) -> list[tuple[Demonstration, str, str]]:
+def _examples(
+    split: Split, conversations: int, seed: int, role: str, mixture: Mixture
+) -> list[tuple[Demonstration, str, str]]:
     """(demonstration, rest of prompt, right reply) of one role."""
     examples: list[tuple[Demonstration, str, str]] = []
     for index in range(conversations):
         world = simulate(seed, split, index, 8, 0.5)
-        for demonstration in Demonstrator(world, python_rng(seed, "score", index), _PERFECT, Mixture()).run():
+        for demonstration in Demonstrator(world, python_rng(seed, "score", index), _PERFECT, mixture).run():
             if demonstration.role == role:
                 examples += [(demonstration, rest, reply) for rest, reply in demonstration.branches]
     return examples
@@ -90,6 +102,11 @@ def _score_role(policy: Policy, examples: Sequence[tuple[Demonstration, str, str
             done = {change[0]: change for change in decided.items}
             for index, change in right.items():
                 tally.count(f"manager right {change[1]}", done.get(index) == change)
+        elif role in ("single", "writer"):
+            lines = reply.text.splitlines()
+            tally.parsed[role] += not cut and (lines == ["none"] or all(map(_CHANGE.fullmatch, lines)))
+            for line in gold.splitlines():
+                tally.count(f"{role} right {line.split()[1] if ' ' in line else 'none'}", line in lines)
         else:
             answered = parse_compact_answer(reply.text, cut)
             tally.parsed[role] += answered.outcome in _PARSED

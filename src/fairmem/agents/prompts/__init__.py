@@ -31,6 +31,7 @@ VARIABLES: dict[tuple[Family, Role], frozenset[str]] = {
     ("compact", "extractor"): frozenset({"date", "turns"}),
     ("compact", "manager"): frozenset({"date", "entries", "facts"}),
     ("compact", "single"): frozenset({"date", "entries", "turns"}),
+    ("compact", "writer"): frozenset({"date", "core", "semantic", "episodic", "turns"}),
     ("compact", "answerer"): frozenset({"entries", "question"}),
     ("instruct", "extractor"): frozenset({"date", "speakers", "earlier", "turns"}),
     ("instruct", "manager"): frozenset({"date", "speakers", "payload"}),
