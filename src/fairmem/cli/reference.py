@@ -53,7 +53,7 @@ def recipe_keys() -> str:
             top[name] = field
     parts = [
         "# Keys of a recipe",
-        "Made by `make docs` from `src/fairmem/config.py`; a test holds it. A key that is left out has the default. "
+        "Made by `make docs` from `src/fairmem/config/`; a test holds it. A key that is left out has the default. "
         "On the command line a key is written with its section, as in `learner.lr=1e-4` or `stages.0.steps=12`.",
         _table(schema["description"].partition("\n")[0], top, ""),
     ]

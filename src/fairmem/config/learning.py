@@ -1,0 +1,117 @@
+"""Sections about how is learned: credit, the update, the stages of the curriculum."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from fairmem.config.section import Count, Fraction, NonNegative, Positive, Section
+
+
+class CreditConfig(Section):
+    """How rewards become advantages."""
+
+    rule: str = "logo"
+    """A key of `fairmem.credit.CREDIT_RULES`: `logo`, `grpo`, ... (docs/algorithms.md)."""
+    scale: Literal["std", "mean", "loo"] = "std"
+    """Group baseline: mean with division by the standard deviation, mean alone, or leave-one-out mean.
+    `dr_grpo` and `rloo` set their own, `vine` has none."""
+    local_weight: NonNegative = 1.0
+    """Weight of the local rows in the loss, relative to the global ones."""
+    gamma: Fraction | None = None
+    """Discount of rewards per session; left out, the rule's own: 1 for `per_turn`, 0.95 for `gigpo` and `hcapo`."""
+    omega: NonNegative = 1.0
+    """Weight of the second term: equal memories in `gigpo`, all nodes of one depth in `tree`, hindsight in `hcapo`."""
+    used_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
+    """`membuilder`: weight in the loss of the chunk of a session that the answerer was shown most of; else 1."""
+    floor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-6
+    """Groups whose reward deviation is not above this are dropped (reward units)."""
+    scope: Literal["session", "trajectory"] = "session"
+    """Global rewards: each session earns from the questions about it, or all sessions earn the mean."""
+
+
+class LearnerConfig(Section):
+    """The policy-gradient update."""
+
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4
+    """Peak learning rate of AdamW."""
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
+    """AdamW's decay rates."""
+    weight_decay: NonNegative = 0.0
+    """AdamW's decoupled weight decay."""
+    warmup_steps: Count = 2
+    """Optimizer steps over which the learning rate rises linearly to `lr`; constant after that."""
+    clip_low: Fraction = 0.2
+    """The ratio is clipped below 1 - clip_low."""
+    clip_high: NonNegative = 0.2
+    """The ratio is clipped above 1 + clip_high."""
+    dual_clip: NonNegative = 3.0
+    """Bound on the loss of negative advantages, in multiples of |A| (> 1); 0 turns it off."""
+    ratio: Literal["token", "turn"] = "turn"
+    """Importance ratio per token, or per turn from the mean log-ratio of its tokens."""
+    aggregation: Literal["token", "turn"] = "turn"
+    """Loss is the mean over tokens, or over turns."""
+    kl: NonNegative = 0.001
+    """Weight of the k3 estimate of KL to the reference (nats per token)."""
+    entropy: NonNegative = 0.0
+    """Weight of the entropy bonus (nats per token)."""
+    grad_clip: NonNegative = 1.0
+    """Largest gradient norm; 0 turns clipping off."""
+    epochs: Positive = 1
+    """Passes over each step's rows."""
+    minibatches: Positive = 1
+    """Optimizer steps per pass."""
+    pack_tokens: Positive = 1024
+    """Length of a packed row (tokens)."""
+    micro_tokens: Positive = 8192
+    """Most tokens per forward pass; gradients are accumulated up to a minibatch."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> LearnerConfig:
+        if 0 < self.dual_clip <= 1:
+            raise ValueError(f"learner.dual_clip must be above 1, or 0 to turn it off; found {self.dual_clip}")
+        return self
+
+
+class StageConfig(Section):
+    """One stage of the curriculum. What is left out is the recipe's own value."""
+
+    sessions: Positive = 8
+    """Sessions per conversation; longer conversations are cut after this many."""
+    steps: Count = 24
+    """Training steps."""
+    conversations_per_step: Positive | None = None
+    """Overrides data.conversations_per_step."""
+    global_group: Annotated[int, Field(ge=2)] | None = None
+    """Overrides rollout.global_group."""
+    local_group: Annotated[int, Field(ge=2)] | None = None
+    """Overrides rollout.local_group."""
+    local_fraction: Fraction | None = None
+    """Overrides rollout.local_fraction."""
+    compression_tau: NonNegative | None = None
+    """Overrides reward.compression_tau."""
+    compression_lambda: NonNegative | None = None
+    """Overrides reward.compression_lambda."""
+    minibatches: Positive | None = None
+    """Overrides learner.minibatches."""
+
+
+class CurriculumConfig(Section):
+    """How stages end and what they hand on, by scores of the validation conversations (`eval.every` above 0).
+
+    A stage ends after its steps at the latest. Every stage starts with a fresh optimizer.
+    """
+
+    select: Literal["val_f1", "val_m_fail", "last"] = "val_f1"
+    """Score that chooses a stage's best weights: the next stage starts from them, the run exports them."""
+    promote: bool = False
+    """Leave a stage, unless it is the last, as soon as a validation reaches `promote_threshold`."""
+    promote_metric: Literal["val_m_fail", "val_f1"] = "val_m_fail"
+    """Score of the rule: `val_m_fail` (evidence lost from memory) has to fall below, `val_f1` to rise above."""
+    promote_threshold: Fraction = 0.10
+    """Where `promote_metric` has to get to."""
+    unreached: Literal["next", "stop"] = "next"
+    """After a stage that ended without reaching it: go on with the next stage all the same, or end training."""
+    patience: Count = 0
+    """Validations in a row without a better `select` score after which a stage ends; 0 is never."""

@@ -1,0 +1,99 @@
+"""The recipe as a whole: its sections, what its keys cannot say together, and its overrides per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfig, StageConfig
+from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig
+from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
+from fairmem.config.section import Count, Section
+
+
+class Recipe(Section):
+    """A training run. Sections are TOML tables; `stages` is an array of tables."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
+    """Name of the run; its files go to runs/NAME."""
+    seed: Count = 0
+    """Seed of everything random except the generated conversations (`data.seed`)."""
+    model: ModelConfig = ModelConfig()
+    answerer: AnswererConfig = AnswererConfig()
+    data: DataConfig = DataConfig()
+    agents: AgentsConfig = AgentsConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    reward: RewardConfig = RewardConfig()
+    credit: CreditConfig = CreditConfig()
+    learner: LearnerConfig = LearnerConfig()
+    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = (StageConfig(),)
+    curriculum: CurriculumConfig = CurriculumConfig()
+    eval: EvalConfig = EvalConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        for wrong, found, reason in _conflicts(self):
+            if wrong:
+                raise ValueError(f"{found}, but {reason}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Training steps of all stages together, at most: the curriculum may end a stage early."""
+        return sum(stage.steps for stage in self.stages)
+
+    def at(self, stage: StageConfig) -> Recipe:
+        """This recipe with the overrides of `stage` put in their places."""
+
+        def merged(section: Any, *names: str) -> Any:
+            given = {name: getattr(stage, name) for name in names if getattr(stage, name) is not None}
+            return section.model_copy(update=given)
+
+        return self.model_copy(
+            update={
+                "data": merged(self.data, "conversations_per_step"),
+                "rollout": merged(self.rollout, "global_group", "local_group", "local_fraction"),
+                "reward": merged(self.reward, "compression_tau", "compression_lambda"),
+                "learner": merged(self.learner, "minibatches"),
+            }
+        )
+
+
+def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
+    """(whether it is so, what the recipe asks for, what it cannot go with and what to do) for pairs of keys."""
+    model, agents, curriculum = recipe.model, recipe.agents, recipe.curriculum
+    single = agents.roles == "single"
+    alone = "agents.roles is 'single': one agent has no"
+    yield (
+        single and model.train != "all",
+        f"model.train is '{model.train}'",
+        f"{alone} extractor and no manager to choose from; use model.train=all",
+    )
+    yield (
+        single and model.backbones == "separate",
+        "model.backbones is 'separate'",
+        f"{alone} second role to give a model to; use model.backbones=shared",
+    )
+    yield (
+        single and agents.history,
+        "agents.history is on",
+        f"{alone} extractor that could see earlier chunks; use agents.history=false",
+    )
+    yield (
+        model.reference == "stage" and model.lora_rank > 0,
+        "model.reference is 'stage'",
+        "model.lora_rank is above 0: with adapters the model without them is compared with; use model.reference=start",
+    )
+    unseen = "eval.every is 0, so nothing is validated; set eval.every above 0"
+    yield curriculum.promote and not recipe.eval.every, "curriculum.promote is on", unseen
+    yield curriculum.patience > 0 and not recipe.eval.every, f"curriculum.patience is {curriculum.patience}", unseen
+    yield (
+        curriculum.patience > 0 and curriculum.select == "last",
+        f"curriculum.patience is {curriculum.patience}",
+        "curriculum.select is 'last', so no score is better than another; use val_f1 or val_m_fail",
+    )

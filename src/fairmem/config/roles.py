@@ -1,0 +1,66 @@
+"""Sections about who reads and writes memory: the models, and what the agents see."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fairmem.config.section import Count, Positive, Section
+
+
+class ModelConfig(Section):
+    """The model that is trained."""
+
+    path: str = "bundled"
+    """`bundled`, the folder of any Hugging Face causal language model, or a folder with one below it per role."""
+    backbones: Literal["shared", "separate"] = "shared"
+    """Extractor and manager are two roles of one model, or each has a model of its own that learns from its turns."""
+    train: Literal["all", "extractor", "manager"] = "all"
+    """Whose turns are learned from; the other role is played by a frozen copy of the start weights."""
+    reference: str = "start"
+    """What the KL term compares with: `start` (the run's first weights), `stage` (the stage's first) or a folder."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights; `auto` is bfloat16 where the device computes in it, else float32."""
+    device: str = "auto"
+    """`auto` (CUDA if there is one, else CPU), `cpu`, `cuda` or `cuda:N`."""
+    lora_rank: Count = 0
+    """Rank of the trained LoRA adapters; 0 trains all weights. Needs the extra `lora`."""
+
+
+class AnswererConfig(Section):
+    """The frozen model that answers questions from the memory bank; its F1 is the reward."""
+
+    path: str = "bundled"
+    """`bundled`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
+    base_url: str = ""
+    """Address of the endpoint, for `openai:NAME`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; it may be unset."""
+
+
+class AgentsConfig(Section):
+    """What the three roles see and how much they may write."""
+
+    roles: Literal["two", "single"] = "two"
+    """Extractor and manager, or one agent that reads turns and writes operations in one call per chunk."""
+    chunks_per_session: Positive = 2
+    """Slices a session is cut into; one extractor and one manager call each."""
+    related_per_fact: Positive = 5
+    """Memory entries retrieved for each extracted fact."""
+    related_max: Positive = 25
+    """Most entries a manager prompt shows."""
+    related_min_score: float = 0.1
+    """Entries below this retrieval score are not shown to the manager."""
+    shown_per_speaker: Positive = 8
+    """Entries per speaker that the answerer sees (30 in Memory-R2)."""
+    retriever: str = "hybrid"
+    """A key of `fairmem.memory.RETRIEVERS`."""
+    embedder: str = "hashed"
+    """`hashed` (built in, deterministic), or an embedder of the extra `embed`."""
+    extractor_max_tokens: Positive = 96
+    """Most tokens of one extractor reply."""
+    manager_max_tokens: Positive = 96
+    """Most tokens of one manager (or single agent) reply."""
+    answerer_max_tokens: Positive = 96
+    """Most tokens of one answer."""
+    history: bool = False
+    """Whether the extractor sees its earlier chunks of the same session (`instruct` models only)."""

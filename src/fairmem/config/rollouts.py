@@ -1,0 +1,78 @@
+"""Sections about what is rolled out and what it earns: conversations, groups, rewards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fairmem.config.section import Count, Fraction, NonNegative, Positive, Section
+
+
+class DataConfig(Section):
+    """The conversations."""
+
+    source: str = "village"
+    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ..."""
+    path: str = ""
+    """File or folder of the dataset; not used by `village`."""
+    train: tuple[str, ...] = ()
+    """Ids of the training conversations; empty for `village`, which makes new ones for every step."""
+    validation: tuple[str, ...] = ()
+    """Ids of the validation conversations, scored every `eval.every` steps; `curriculum` chooses weights by them."""
+    test: tuple[str, ...] = ()
+    """Ids of the test conversations, scored before and after training; without any the validation ones are."""
+    conversations_per_step: Positive = 2
+    """Conversations rolled out per training step."""
+    difficulty: Fraction = 0.5
+    """The one dial of `village`, 0 (plain) to 1 (hard)."""
+    validation_conversations: Count = 8
+    """How many validation conversations `village` makes."""
+    test_conversations: Count = 32
+    """How many test conversations `village` makes."""
+    seed: int = 0
+    """Seed of the generated conversations; independent of the run's seed, so that runs share a test set."""
+
+
+class RolloutConfig(Section):
+    """How episodes are sampled."""
+
+    global_group: Annotated[int, Field(ge=2)] = 8
+    """Rollouts of a whole conversation that are compared with each other."""
+    local_group: Annotated[int, Field(ge=2)] = 4
+    """Rerollouts of one session from one shared memory bank."""
+    local_fraction: Fraction = 0.5
+    """Share of a conversation's sessions that get local rerollouts; 0 turns them off (for rules that need none)."""
+    local_sources: Literal["one", "all"] = "one"
+    """Rollouts that a session is rolled out again from: one drawn at random, or every one (for `vine_continue`)."""
+    local_horizon: Count | Literal["end"] = 0
+    """Further sessions a local rerollout goes on for before its memory is scored; `end` goes on to the last."""
+    local_reuse: bool = False
+    """Whether the session its source played itself joins a local group as one more member, at no generation."""
+    questions: Literal["cumulative", "session", "both"] = "cumulative"
+    """Local scoring: all questions by then, those with evidence in the session, or the mean of these and the others."""
+    max_questions: Count = 0
+    """Most questions per comparison group, the same for all its members; 0 asks all."""
+    max_local_questions: Count | None = None
+    """Overrides max_questions for local groups; with `both` for either kind."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Sampling temperature of global and of local rollouts."""
+    batch: Positive = 128
+    """Sequences generated at once."""
+    state_values: bool = False
+    """Quiz the memory of a global rollout after every session, not only after the last (answerer calls only)."""
+
+    def rerolled(self, sessions: int) -> int:
+        """How many of `sessions` sessions get local rerollouts; half a session counts as one."""
+        return min(sessions, int(self.local_fraction * sessions + 0.5))
+
+
+class RewardConfig(Section):
+    """What a rollout earns: answer F1 minus a penalty for a bank that outgrows the dialogue."""
+
+    f1: str = "bag"
+    """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap."""
+    compression_tau: NonNegative = 0.5
+    """Bank size, as a share of the dialogue in tokens, up to which nothing is charged."""
+    compression_lambda: NonNegative = 0.2
+    """Reward lost per share of the dialogue by which the bank exceeds tau."""
