@@ -1,8 +1,7 @@
 """The single agent: reads turns beside the entries they may concern and writes operations, in one call per chunk.
 
 The ablation of Memory-R2 (arXiv 2605.21768) that asks what two roles are worth. Retrieval is that of the published
-ablation: the same number of entries for each turn, whoever they are about, together at most `max_related`. The
-bundled model was never trained on this role's compact prompt, so it has to learn it from nothing.
+ablation: the same number of entries for each turn, whoever they are about, together at most `max_related`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from typing import Any
 
 from fairmem.data.village import simulate
 from fairmem.policy.torch_setup import import_torch
-from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
+from fairmem.pretrain.demonstrate import Demonstrator
+from fairmem.pretrain.mixture import Demonstration, Imperfection, Mixture
 from fairmem.seeds import derive, python_rng
 
 SPECIAL_TOKENS = (

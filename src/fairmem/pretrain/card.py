@@ -8,8 +8,8 @@ from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
-from fairmem.pretrain.demonstrate import Imperfection
 from fairmem.pretrain.imitate import ImitationSettings
+from fairmem.pretrain.mixture import Imperfection
 
 
 def write_card(

@@ -18,7 +18,7 @@ from typing import Any
 
 from fairmem.policy.torch_setup import import_torch
 from fairmem.pretrain.base_model import demonstrations
-from fairmem.pretrain.demonstrate import Demonstration, Imperfection, Mixture
+from fairmem.pretrain.mixture import Demonstration, Imperfection, Mixture
 from fairmem.pretrain.packing import Packed, Packer
 from fairmem.seeds import derive, python_rng
 

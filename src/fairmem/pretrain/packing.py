@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmem.pretrain.demonstrate import Demonstration
+from fairmem.pretrain.mixture import Demonstration
 
 
 @dataclass(frozen=True, slots=True)

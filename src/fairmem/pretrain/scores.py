@@ -17,7 +17,8 @@ from fairmem.agents.compact import parse_compact_answer, parse_compact_decision,
 from fairmem.data.village import UNKNOWN, Split, read, simulate
 from fairmem.metrics import exact_match
 from fairmem.policy import Message, Policy, SampleRequest
-from fairmem.pretrain.demonstrate import Demonstration, Demonstrator, Imperfection, Mixture
+from fairmem.pretrain.demonstrate import Demonstrator
+from fairmem.pretrain.mixture import Demonstration, Imperfection, Mixture
 from fairmem.seeds import python_rng
 from fairmem.trace import CallFailure, ParseOutcome, StopReason
 

@@ -104,6 +104,15 @@ def test_compact_operations_bring_their_wording_and_name_entries_as_shown() -> N
     assert decision.outcome is ParseOutcome.OK
 
 
+def test_an_update_quotes_the_entry_and_says_after_an_arrow_what_takes_its_place() -> None:
+    related = (*RELATED, entry(9, "Bo", "Bo likes a -> b."))
+    reply = "a UPDATE Ana lives in Paris. -> Ana lives in Lodz.\nb UPDATE Bo likes a -> b. -> Bo likes c."
+    decision = COMPACT.parse(reply, False, CONTEXT, related)
+    assert decision.ops == (Update(7, "Ana lives in Lodz.", "D3:1"), Update(9, "Bo likes c.", "D3:2"))
+    for reply in ("a UPDATE Ana lives in Rome. -> Ana lives in Lodz.", "a DELETE Ana lives in Paris. -> Gone."):
+        assert COMPACT.parse(reply, False, CONTEXT, related).ops == ()
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [

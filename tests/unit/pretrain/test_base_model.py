@@ -38,7 +38,7 @@ def test_a_saved_tokenizer_gives_the_same_ids(tokenizer: Any, tmp_path: Path) ->
 
 def test_each_special_token_is_one_id_and_skipped_in_replies(tokenizer: Any) -> None:
     ids = tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS))
-    assert ids == list(range(8))
+    assert ids == list(range(11))
     assert [tokenizer.encode(token, add_special_tokens=False) for token in SPECIAL_TOKENS] == [[id] for id in ids]
     assert tokenizer.decode([*tokenizer.encode("Lodz"), 1], skip_special_tokens=True) == "Lodz"
 

@@ -192,11 +192,69 @@ def test_the_same_random_numbers_give_the_same_demonstrations() -> None:
     assert first != demonstrate(WORLDS[3], Imperfection(), mixture, seed=6)
 
 
-@pytest.mark.parametrize("mixture", [Mixture(), Mixture(rewording=1.0, drills=2)])
+@pytest.mark.parametrize("mixture", [Mixture(), Mixture(rewording=1.0, drills=2, singles=0.3, writers=0.3)])
 def test_every_prompt_of_a_demonstration_is_whole(mixture: Mixture) -> None:
     for demonstration in demonstrate(WORLDS[5], Imperfection(), mixture):
         for rest, reply in demonstration.branches:
             prompt = demonstration.prefix + rest
-            tag = {"extractor": "<extract>", "manager": "<manage>", "answerer": "<answer>"}[demonstration.role]
-            assert prompt.startswith(tag) and prompt.endswith("\n<out>\n") and prompt.count("<out>") == 1
+            tag = {"extractor": "<extract>", "manager": "<manage>", "answerer": "<answer>"} | {
+                "single": "<single>",
+                "writer": "<write>",
+            }
+            assert (
+                prompt.startswith(tag[demonstration.role])
+                and prompt.endswith("\n<out>\n")
+                and prompt.count("<out>") == 1
+            )
             assert reply and "<" not in reply
+
+
+def _single(demonstration: Demonstration) -> tuple[list[str], list[str], list[str]]:
+    """Entries shown, letters of the turns and lines of the reply of a single agent's or a writer's demonstration."""
+    ((rest, reply),) = demonstration.branches
+    assert rest == ""
+    state, said = demonstration.prefix.split("<turns>\n")
+    entries = [line.partition(" ")[2] for line in state.splitlines() if re.match(r"\d+ ", line)]
+    return entries, [line.partition(" ")[0] for line in said.splitlines()[:-1]], reply.splitlines()
+
+
+def test_a_perfect_single_agent_stores_every_new_fact_under_its_turn() -> None:
+    for world in WORLDS[:40]:
+        found = demonstrate(world, PERFECT, Mixture(singles=1.0))
+        assert {d.role for d in found} <= {"single", "answerer"}
+        memory: list[str] = []
+        for demonstration in (d for d in found if d.role == "single"):
+            shown, letters, _ = _single(demonstration)
+            assert set(shown) <= set(memory)
+            reply = parse_compact_decision(demonstration.branches[0][1], False, len(letters), shown, worded=True)
+            assert reply.outcome in READ and reply.dropped == ()
+            for _, op, at, wording in reply.items:
+                if at is not None:
+                    memory.remove(shown[at - 1])
+                if op != "DELETE":
+                    assert wording is not None
+                    memory.append(wording)
+        assert set(memory) <= {delta.content for delta in world.conversation.deltas} and len(memory) > 3
+
+
+def test_a_writer_keeps_home_and_job_in_the_core_and_journeys_as_episodes() -> None:
+    seen: Counter[str] = Counter()
+    for world in WORLDS[:40]:
+        for demonstration in demonstrate(world, PERFECT, Mixture(writers=1.0)):
+            if demonstration.role != "writer":
+                continue
+            shown, letters, lines = _single(demonstration)
+            for line in [] if lines == ["none"] else lines:
+                letter, op, text = line.split(" ", 2)
+                assert letter in letters
+                seen[op] += 1
+                if op == "CORE":
+                    assert all((s := read(f"{part}.")) and s.kind in ("city", "job") for part in text[:-1].split(". "))
+                elif op == "INSERT":
+                    store, _, fact = text.partition(" ")
+                    statement = read(fact)
+                    assert statement is not None and statement.kind not in ("city", "job")
+                    assert store == ("episodic" if statement.kind in ("plan", "trip") else "semantic")
+                else:
+                    assert text.split(" -> ")[0] in shown
+    assert min(seen[op] for op in ("CORE", "INSERT", "UPDATE", "DELETE")) > 20

@@ -10,7 +10,7 @@ import pytest
 from fairmem.policy import Prompt, Reply, SampleRequest, ScriptedPolicy
 from fairmem.pretrain.card import write_card
 from fairmem.pretrain.imitate import ImitationSettings
-from fairmem.pretrain.scores import _examples, score_base
+from fairmem.pretrain.scores import _ASKED, _examples, score_base
 
 
 class Unhurried(ScriptedPolicy):
@@ -32,14 +32,15 @@ def scores(reply: Callable[[str], str]) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def gold() -> dict[str, str]:
     """Prompt -> right reply."""
-    roles = ("extractor", "manager", "answerer")
-    return {d.prefix + rest: reply for role in roles for d, rest, reply in _examples("test", 2, 0, role)}
+    asked = _ASKED.items()
+    return {d.prefix + rest: reply for role, mix in asked for d, rest, reply in _examples("test", 2, 0, role, mix)}
 
 
 def test_a_model_that_is_always_right_scores_one_everywhere(gold: dict[str, str]) -> None:
     found = scores(gold.__getitem__)
     assert set(found.values()) == {1.0}
-    assert {f"parseable {role}" for role in ("extractor", "manager", "answerer")} <= set(found)
+    assert {f"parseable {role}" for role in ("extractor", "manager", "answerer", "single", "writer")} <= set(found)
+    assert {"single right INSERT", "writer right CORE"} <= set(found)
     assert {"answer exact", "answer refuses", "fact exact", "recall city", "recall pet"} <= set(found)
     assert {"manager right INSERT", "manager right UPDATE"} <= set(found)
 
