@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, save_resolved
-from fairmem.credit import CREDIT_RULES, Credit, Hindsight, Need, assign, check_rule
+from fairmem.credit import CREDIT_RULES, Credit, Critic, Hindsight, Need, assign, check_rule
 from fairmem.episodes import (
     Conversations,
     Decision,
@@ -159,11 +159,18 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[st
 
 
 def _credits(bench: _Workbench, recipe: Recipe, trees: Sequence[EpisodeTree]) -> list[Credit]:
-    """Credit of every tree, with a second pass over what was sampled for rules that look at it in hindsight."""
+    """Credit of every tree, with a second pass over what was sampled for rules with hindsight or a critic."""
+    needs = CREDIT_RULES[recipe.credit.rule].needs
     known: Sequence[Hindsight | None] = [None] * len(trees)
-    if Need.HINDSIGHT_LOGPROB in CREDIT_RULES[recipe.credit.rule].needs:
+    critics: Sequence[Critic | None] = [None] * len(trees)
+    if Need.HINDSIGHT_LOGPROB in needs:
         known = hindsight_logprobs(trees, bench.runner.policies)
-    return [assign(tree, settings=recipe.credit, hindsight=of) for tree, of in zip(trees, known, strict=True)]
+    if Need.CRITIC in needs:
+        critics = bench.backbones.team.critic_values(trees)
+    return [
+        assign(tree, settings=recipe.credit, hindsight=of, critic=critic)
+        for tree, of, critic in zip(trees, known, critics, strict=True)
+    ]
 
 
 def _trace(bench: _Workbench, plan: StepPlan, trees: Sequence[EpisodeTree], report: RunReport) -> None:

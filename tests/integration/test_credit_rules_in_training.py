@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ NEEDY = {
     "shrunk_counterfactual": ("rollout.state_values=true",),
     "membuilder": (),
     "hcapo": (),
+    "ppo": (),
 }
 
 
@@ -40,7 +42,35 @@ def test_a_rule_trains_with_what_it_needs(rule: str, tmp_path: Path) -> None:
 
 
 def test_a_rule_without_what_it_needs_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    for overrides in (("credit.rule=ppo",), ("credit.rule=vine",), ("rollout.local_fraction=0",)):
+    for overrides in (
+        ("credit.rule=ppo", "credit.scope=trajectory"),
+        ("credit.rule=vine",),
+        ("rollout.local_fraction=0",),
+    ):
         with pytest.raises(ConfigError, match=r"credit\.rule is"):
             train.run(tiny(*overrides), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_ppo_reports_its_critic_and_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    recipe = (
+        "credit.rule=ppo",
+        "stages=[{sessions=2, steps=3}]",
+        "checkpoint.every=1",
+        "checkpoint.keep=3",
+        "learner.lr=1e-4",
+    )
+    assert train.run(tiny(*recipe), tmp_path / "whole") == 0
+    rows = metrics(tmp_path / "whole")
+    assert [row["value_loss"] > 0 for row in rows] == [True] * 3
+    assert rows[0]["explained_variance"] == pytest.approx(0.0)  # a new critic says 0 everywhere
+    assert rows[1]["explained_variance"] not in (0.0, None)
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
+    # As if it had been stopped in its second step: the first is what is left of it.
+    for name in ("eval_after.jsonl", "model", "checkpoints/step-000002", "checkpoints/step-000003"):
+        place = tmp_path / "stopped" / name
+        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    if not (tmp_path / "stopped/checkpoints/step-000001").exists():
+        pytest.fail("the first checkpoint is gone: raise checkpoint.keep")
+    assert train.run(tiny(*recipe), tmp_path / "stopped", resume=True) == 0
+    assert metrics(tmp_path / "stopped") == rows

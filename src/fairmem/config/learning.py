@@ -20,7 +20,10 @@ class CreditConfig(Section):
     local_weight: NonNegative = 1.0
     """Weight of the local rows in the loss, relative to the global ones."""
     gamma: Fraction | None = None
-    """Discount of rewards per session; left out, the rule's own: 1 for `per_turn`, 0.95 for `gigpo` and `hcapo`."""
+    """Discount of rewards per session; left out, the rule's own: 0.95 for `gigpo` and `hcapo`, else 1.
+    `ppo` discounts per turn."""
+    gae_lambda: Fraction = 0.95
+    """`ppo`: how far rewards are trusted beyond the critic's values; 1 takes returns, 0 one step."""
     omega: NonNegative = 1.0
     """Weight of the second term: equal memories in `gigpo`, all nodes of one depth in `tree`, hindsight in `hcapo`."""
     used_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
@@ -56,6 +59,14 @@ class LearnerConfig(Section):
     """Weight of the k3 estimate of KL to the reference (nats per token)."""
     entropy: NonNegative = 0.0
     """Weight of the entropy bonus (nats per token)."""
+    value_lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    """`ppo`: peak learning rate of the critic's head."""
+    value_coef: NonNegative = 0.5
+    """`ppo`: weight of the value loss; 0 leaves the critic as it is."""
+    value_clip: NonNegative = 0.2
+    """`ppo`: how far a value may move in an update before its loss is flat (reward units); 0 is anywhere."""
+    value_features: Literal["shared", "detached"] = "shared"
+    """`ppo`: whether the value loss trains the backbone too, or the head alone."""
     grad_clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     epochs: Positive = 1

@@ -7,7 +7,8 @@ trace.
     grpo.py         one group per session over whole rollouts; so are dr_grpo, rloo, broadcast, per_turn, membuilder
     logo.py         the same, plus groups of rerollouts from one shared memory (Memory-R2); shrunk_logo, ours
     tree.py, gigpo.py               groups of siblings, groups of equal memories
-    vine.py, gae.py, hcapo.py       values of states, a critic, hindsight; counterfactual.py, ours
+    vine.py, hcapo.py               values of states, hindsight; counterfactual.py, ours
+    ppo.py, gae.py                  a critic, turn by turn
     rule.py         what a rule is to the trainer, and what it may need
     table.py        CREDIT_RULES: every rule by its name in a recipe
     needs.py        refuses a recipe that cannot give what its rule needs
@@ -20,7 +21,7 @@ To add a rule: a pure function in its own file, a row in `CREDIT_RULES`, a test 
 from __future__ import annotations
 
 from fairmem.config import CreditConfig
-from fairmem.credit.assign import Credit, TurnCredit, assign
+from fairmem.credit.assign import Credit, Judged, TurnCredit, assign
 from fairmem.credit.broadcast import broadcast
 from fairmem.credit.counterfactual import counterfactual, shrunk_counterfactual
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
@@ -30,11 +31,12 @@ from fairmem.credit.gigpo import gigpo
 from fairmem.credit.group import Floats, GroupCredit, GroupOutcome, Scale, group_centred
 from fairmem.credit.grpo import GrpoCredit, grpo
 from fairmem.credit.hcapo import hcapo
-from fairmem.credit.inputs import Hindsight, learns, session_reward
+from fairmem.credit.inputs import Critic, Hindsight, learns, session_reward, steps_of_branch
 from fairmem.credit.logo import LocalRewards, LogoCredit, logo
 from fairmem.credit.membuilder import WeightedCredit, membuilder
 from fairmem.credit.needs import check_rule
 from fairmem.credit.per_turn import per_turn
+from fairmem.credit.ppo import Track, TrackCredit, ppo
 from fairmem.credit.returns import discounted_returns
 from fairmem.credit.rloo import rloo
 from fairmem.credit.rule import CreditRule, Forest, Need, Rule, RuleInput
@@ -49,6 +51,7 @@ __all__ = [
     "CreditConfig",
     "CreditDiagnostics",
     "CreditRule",
+    "Critic",
     "Floats",
     "Forest",
     "GroupCounts",
@@ -56,12 +59,15 @@ __all__ = [
     "GroupOutcome",
     "GrpoCredit",
     "Hindsight",
+    "Judged",
     "LocalRewards",
     "LogoCredit",
     "Need",
     "Rule",
     "RuleInput",
     "Scale",
+    "Track",
+    "TrackCredit",
     "TreeCredit",
     "TurnCredit",
     "WeightedCredit",
@@ -80,10 +86,12 @@ __all__ = [
     "logo",
     "membuilder",
     "per_turn",
+    "ppo",
     "rloo",
     "session_reward",
     "shrunk_counterfactual",
     "shrunk_logo",
+    "steps_of_branch",
     "tree",
     "vine",
 ]

@@ -12,17 +12,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from fairmem.config import CreditConfig
 from fairmem.credit.diagnostics import CreditDiagnostics
-from fairmem.credit.inputs import Hindsight, learns, read_inputs
+from fairmem.credit.inputs import Critic, Hindsight, learns, read_inputs, steps_of_branch
 from fairmem.credit.logo import LogoCredit
-from fairmem.credit.rule import CreditRule, Rule
+from fairmem.credit.ppo import TrackCredit
+from fairmem.credit.rule import CreditRule, Need, Rule
 from fairmem.credit.table import CREDIT_RULES
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, EpisodeTree, RoleTurn
@@ -35,6 +36,13 @@ class TurnCredit(NamedTuple):
     weight: float
 
 
+class Judged(NamedTuple):
+    """What the critic expected of one role turn, and what it should have expected (its return)."""
+
+    value: float
+    target: float
+
+
 @dataclass(frozen=True, slots=True)
 class Credit:
     """Credit of the role turns of one tree.
@@ -44,11 +52,13 @@ class Credit:
             failed branches and of the answerer are absent.
         groups: (branch id, turn id) -> id of the comparison group, for the same turns.
         diagnostics: Groups formed and dropped.
+        judged: (branch id, turn id) -> the critic's value and its target, for the same turns; empty without a critic.
     """
 
     turns: Mapping[tuple[str, str], TurnCredit]
     groups: Mapping[tuple[str, str], str]
     diagnostics: CreditDiagnostics
+    judged: Mapping[tuple[str, str], Judged] = field(default_factory=dict[tuple[str, str], Judged])
 
 
 def assign(
@@ -56,6 +66,7 @@ def assign(
     rule: str | Rule | CreditRule | None = None,
     settings: CreditConfig | None = None,
     hindsight: Hindsight | None = None,
+    critic: Critic | None = None,
 ) -> Credit:
     """Credit of every extractor and manager turn of `tree`.
 
@@ -65,6 +76,7 @@ def assign(
             `settings.rule`.
         settings: Scale, floor, local weight, scope and so on; None takes the defaults.
         hindsight: (branch id, turn id) -> mean log-probability given the outcome, for rules that need it.
+        critic: (branch id, turn id) -> value of the state the turn was taken in, for rules that need it.
 
     Raises:
         CreditError: unknown rule, a reward for a session the tree does not have, two rewards for one
@@ -80,7 +92,11 @@ def assign(
         if (members := [branch for branch in branches if not branch.failed])
     }
     whole = settings.scope == "trajectory"
-    result = chosen.apply(read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight), settings)
+    if Need.CRITIC not in chosen.needs:
+        critic = None
+    result = chosen.apply(read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight, critic), settings)
+    if result.tracks_G is not None and critic is not None:
+        return _by_turn(tree, siblings, result.tracks_G, critic, result.diagnostics)
     turns: dict[tuple[str, str], TurnCredit] = {}
     groups: dict[tuple[str, str], str] = {}
     for row, branch in enumerate(siblings):
@@ -104,6 +120,27 @@ def assign(
                 groups[branch.id, turn.id] = f"{tree.conversation}/{name}"
     failed = sum(branch.failed for branch in tree.branches)
     return Credit(turns, groups, replace(result.diagnostics, failed_branches=failed))
+
+
+def _by_turn(
+    tree: EpisodeTree,
+    siblings: Sequence[Branch],
+    tracks: Sequence[TrackCredit],
+    critic: Critic,
+    diagnostics: CreditDiagnostics,
+) -> Credit:
+    """Credit of a rule that has it turn by turn; the "group" is all of the conversation's turns."""
+    turns: dict[tuple[str, str], TurnCredit] = {}
+    judged: dict[tuple[str, str], Judged] = {}
+    for branch, track in zip(siblings, tracks, strict=True):
+        for at, turn in enumerate(steps_of_branch(branch)):
+            if track.kept_U[at]:
+                key = (branch.id, turn.id)
+                turns[key] = TurnCredit(float(track.advantages_U[at]), 1.0)
+                judged[key] = Judged(critic[key], float(track.returns_U[at]))
+    failed = sum(branch.failed for branch in tree.branches)
+    groups = dict.fromkeys(turns, f"{tree.conversation}/turns")
+    return Credit(turns, groups, replace(diagnostics, failed_branches=failed), judged)
 
 
 def _rule(rule: str | Rule | CreditRule) -> Rule:

@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fairmem.credit.group import Floats
+from fairmem.credit.ppo import Track
 from fairmem.credit.rule import Forest, Need, RuleInput
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, EpisodeTree, RoleTurn, SessionReward
 
 LocalGroups = Mapping[tuple[str, int], Sequence[Branch]]
 """(parent branch, forked session) -> the rerollouts that did not fail."""
+Critic = Mapping[tuple[str, str], float]
+"""(branch id, turn id) -> the critic's value of the state the turn was taken in."""
 Hindsight = Mapping[tuple[str, str], float]
 """(branch id, turn id) -> mean log-probability of the turn's tokens given the outcome, in nats."""
 
@@ -54,6 +57,7 @@ def read_inputs(
     needs: frozenset[Need],
     whole: bool,
     hindsight: Hindsight | None = None,
+    critic: Critic | None = None,
 ) -> RuleInput:
     """The arrays of one tree.
 
@@ -64,6 +68,7 @@ def read_inputs(
         needs: Which of the optional fields to fill.
         whole: One reward per rollout in place of one per session.
         hindsight: For the need of that name.
+        critic: For the need of that name.
 
     Raises:
         CreditError: a reward for a session the tree does not have, two rewards for one session, or a need that
@@ -77,6 +82,8 @@ def read_inputs(
         values = _continued_values(siblings, forks, tree)
     if Need.HINDSIGHT_LOGPROB in needs and hindsight is None:
         raise CreditError(f"conversation {tree.conversation!r}: the rule needs log-probabilities given the outcome")
+    if Need.CRITIC in needs and critic is None:
+        raise CreditError(f"conversation {tree.conversation!r}: the rule needs the values of a critic")
     return RuleInput(
         rewards_G_S=trajectory_G[:, None] if whole else _session_rewards(siblings, tree.sessions),
         local=tuple((session, _local_rewards(members, tree.sessions)) for (_, session), members in forks.items()),
@@ -86,7 +93,31 @@ def read_inputs(
         used_G_S_K=_used(siblings, tree.sessions) if Need.PROVENANCE in needs else None,
         hindsight_G_S=_hindsight(siblings, tree.sessions, hindsight) if hindsight is not None else None,
         forest=_forest(siblings, forks, tree) if Need.TREE in needs else None,
+        tracks_G=tuple(_track(b, tree, critic) for b in siblings) if critic is not None else None,
     )
+
+
+def steps_of_branch(branch: Branch) -> list[RoleTurn]:
+    """The trained turns of `branch` in order of time: by session and chunk, who extracts before who manages."""
+    return sorted(
+        (turn for turn in branch.turns if learns(turn)),
+        key=lambda turn: (turn.session, turn.chunk, turn.role != "extractor"),
+    )
+
+
+def _track(branch: Branch, tree: EpisodeTree, critic: Critic) -> Track:
+    """The turns of `branch` as steps: a session's reward falls to its last turn, 0 if no question is about it."""
+    turns = steps_of_branch(branch)
+    rewards_U, values_U = np.zeros(len(turns)), np.zeros(len(turns))
+    last = {turn.session: at for at, turn in enumerate(turns)}
+    for session, reward in _by_session(branch, tree.sessions).items():
+        if session in last and (reward.questions or reward.parts.get("answer") is not None):
+            rewards_U[last[session]] = session_reward(reward)
+    for at, turn in enumerate(turns):
+        if (branch.id, turn.id) not in critic:
+            raise CreditError(f"branch {branch.id!r}: turn {turn.id!r} has no value of the critic")
+        values_U[at] = critic[branch.id, turn.id]
+    return Track(rewards_U, values_U)
 
 
 def _by_session(branch: Branch, sessions: int) -> dict[int, SessionReward]:

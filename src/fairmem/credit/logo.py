@@ -22,6 +22,7 @@ import numpy.typing as npt
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
 from fairmem.credit.group import DEFAULT_FLOOR, Bools, Floats, Scale, checked_rewards, group_centred
 from fairmem.credit.grpo import grpo
+from fairmem.credit.ppo import TrackCredit
 from fairmem.errors import CreditError
 
 LocalRewards = tuple[int, npt.ArrayLike]
@@ -42,6 +43,7 @@ class LogoCredit:
         diagnostics: Groups formed and dropped.
         chunk_weights_G_S_K: Row weights of the global rows by chunk of the session; None weighs them 1.
         mixed: Whether global and local rollouts were compared with one another (a tree), not each among themselves.
+        tracks_G: Credit turn by turn in place of session by session, one per rollout; None for all rules but `ppo`.
     """
 
     global_G_S: Floats
@@ -52,6 +54,7 @@ class LogoCredit:
     diagnostics: CreditDiagnostics
     chunk_weights_G_S_K: Floats | None = None
     mixed: bool = False
+    tracks_G: tuple[TrackCredit, ...] | None = None
 
 
 def logo(

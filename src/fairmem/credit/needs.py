@@ -105,14 +105,6 @@ def _continuations(recipe: Recipe) -> str | None:
     return _ends(recipe, what)
 
 
-def _critic(recipe: Recipe) -> str | None:
-    del recipe
-    return (
-        "which needs a critic, but the learner has no value head; its arithmetic is fairmem.credit.gae, and "
-        'credit.rule = "vine" (with rollout.state_values = true) takes measured values in place of learned ones'
-    )
-
-
 def _given(recipe: Recipe) -> str | None:
     """Nothing is lacking: every trace has it."""
     del recipe
@@ -126,7 +118,7 @@ _LACK: dict[Need, Callable[[Recipe], str | None]] = {
     Need.STATE_VALUES: _state_values,
     Need.CONTINUATIONS: _continuations,
     Need.TREE: _tree,
-    Need.CRITIC: _critic,
+    Need.CRITIC: _given,
     Need.HINDSIGHT_LOGPROB: _given,
     Need.PROVENANCE: _given,
 }

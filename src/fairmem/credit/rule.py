@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fairmem.config import CreditConfig
 from fairmem.credit.group import Floats
 from fairmem.credit.logo import LocalRewards, LogoCredit
+from fairmem.credit.ppo import Track
 
 
 class Need(StrEnum):
@@ -72,6 +73,7 @@ class RuleInput:
         used_G_S_K: How often the answerer was shown what a chunk wrote (`provenance`).
         hindsight_G_S: Mean log-probability per token of a session's turns, given the outcome (`hindsight_logprob`).
         forest: Rollouts and rerollouts as one tree (`tree`).
+        tracks_G: The turns of every rollout, with the critic's values (`critic`).
     """
 
     rewards_G_S: Floats
@@ -82,6 +84,7 @@ class RuleInput:
     used_G_S_K: Floats | None = None
     hindsight_G_S: Floats | None = None
     forest: Forest | None = None
+    tracks_G: tuple[Track, ...] | None = None
 
 
 CreditRule = Callable[[RuleInput, CreditConfig], LogoCredit]

@@ -23,6 +23,7 @@ from fairmem.credit.hcapo import hcapo
 from fairmem.credit.logo import LogoCredit, logo
 from fairmem.credit.membuilder import membuilder
 from fairmem.credit.per_turn import per_turn
+from fairmem.credit.ppo import ppo
 from fairmem.credit.rloo import rloo
 from fairmem.credit.rule import Need, Rule, RuleInput
 from fairmem.credit.shrunk_logo import shrunk_logo
@@ -153,8 +154,20 @@ def _hcapo(given: RuleInput, settings: CreditConfig) -> LogoCredit:
 
 
 def _ppo(given: RuleInput, settings: CreditConfig) -> LogoCredit:
-    del given, settings
-    raise CreditError("credit rule 'ppo' needs a critic, which the learner does not have; see fairmem.credit.gae")
+    gamma = 1.0 if settings.gamma is None else settings.gamma
+    tracks = ppo(
+        _given(given.tracks_G, Need.CRITIC), gamma, settings.gae_lambda, settings.scale == "std", settings.floor
+    )
+    members = sum(bool(track.kept_U.any()) for track in tracks)
+    size = sum(float(np.abs(track.advantages_U).sum()) for track in tracks)
+    turns = sum(int(track.kept_U.sum()) for track in tracks)
+    nothing = np.zeros(given.rewards_G_S.shape)
+    empty = GrpoCredit(
+        nothing,
+        nothing.astype(np.bool_),
+        CreditDiagnostics(GroupCounts(formed=int(members > 0), members=turns, advantage_sum=size)),
+    )
+    return replace(_global_only(empty, given), tracks_G=tracks)
 
 
 CREDIT_RULES: dict[str, Rule] = {
@@ -231,7 +244,10 @@ CREDIT_RULES: dict[str, Rule] = {
         "Broadcast, and how likely a session's turns are once the outcome is known.",
     ),
     "ppo": Rule(
-        _ppo, frozenset({Need.SESSION_REWARDS, Need.CRITIC}), "GAE 1506.02438", "Session-level GAE of a value head."
+        _ppo,
+        frozenset({Need.SESSION_REWARDS, Need.CRITIC}),
+        "PPO 1707.06347; GAE 1506.02438; Memory-R1 2508.19828",
+        "Every turn against a value head's expectation (GAE); nothing is compared with other rollouts.",
     ),
 }
 """Name in a recipe (`credit.rule`) -> rule."""

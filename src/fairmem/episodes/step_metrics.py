@@ -11,7 +11,10 @@ from fairmem.trace import Branch, EpisodeTree, ParseOutcome
 
 Number = float | int | None
 _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
-_LEARNED = ("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean", "approx_kl", "sampler_gap", "rows")
+_LEARNED = (
+    *("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean", "approx_kl", "sampler_gap", "rows"),
+    *("value_loss", "explained_variance"),  # of a critic
+)
 
 
 def _mean(values: Sequence[float]) -> float | None:

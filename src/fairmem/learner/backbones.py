@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import ModelConfig, Recipe
+from fairmem.credit import CREDIT_RULES, Need
 from fairmem.errors import ConfigError
 from fairmem.learner.checkpoint import export
 from fairmem.learner.learner import Learner
@@ -122,4 +123,5 @@ def _learner(policy: HFPolicy, recipe: Recipe, seed: int, start: Any | None = No
     if model.reference not in ("start", "stage"):
         reference = _opened("model.reference", model.reference, recipe).model
     settings = recipe.at(recipe.stages[0]).learner
-    return Learner(policy.model, reference, settings, temperature=recipe.rollout.temperature, seed=seed)
+    critic = Need.CRITIC in CREDIT_RULES[recipe.credit.rule].needs
+    return Learner(policy.model, reference, settings, temperature=recipe.rollout.temperature, seed=seed, critic=critic)

@@ -56,6 +56,8 @@ class PackedBatch:
         old_logp: [N]; recorded log-probabilities (nan where none were).
         advantage: [U].
         weights: [U].
+        value: [U]; what the critic expected before the update (nan without a critic).
+        target: [U]; what it should have expected.
         rows: Row number of each turn.
         tokens: Tokens computed, padding not counted.
     """
@@ -69,6 +71,8 @@ class PackedBatch:
     old_logp: Tensor
     advantage: Tensor
     weights: Tensor
+    value: Tensor
+    target: Tensor
     rows: tuple[int, ...]
     tokens: int
 
@@ -147,9 +151,15 @@ def collate(rows: Sequence[Row], packs: Sequence[Pack], device: torch.device | s
         old_logp=put(np.concatenate([_recorded(rows[row]) for row in order])),
         advantage=put(np.array([rows[row].advantage for row in order], dtype=np.float32)),
         weights=put(np.array([rows[row].weight for row in order], dtype=np.float32)),
+        value=put(_known([rows[row].value for row in order])),
+        target=put(_known([rows[row].target for row in order])),
         rows=tuple(order),
         tokens=sum(pack.tokens for pack in packs),
     )
+
+
+def _known(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
 
 def _recorded(row: Row) -> npt.NDArray[np.float32]:

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from fairmem.errors import ModelError
 from fairmem.learner.batch import PackedBatch
 from fairmem.learner.losses import entropy, token_logprobs
+from fairmem.learner.value_head import ValueHead
 
 _LOGIT_ROWS = 2048
 """Positions whose logits are held at once; more are recomputed in the backward pass (1.2 GB at 150,000 tokens)."""
@@ -37,8 +38,37 @@ def sampled_logprobs(
     Raises:
         ModelError: the model's attention implementation takes no dense mask.
     """
+    logp, spread, _ = scored(model, batch, temperature, entropy_grad)
+    return logp, spread
+
+
+def scored(
+    model: Any,
+    batch: PackedBatch,
+    temperature: float = 1.0,
+    entropy_grad: bool = False,
+    critic: ValueHead | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """As `sampled_logprobs`, and the value of the state before each turn [U] if there is a `critic`."""
     causal = causal_model(model)
     hidden = _hidden(causal, batch)
+    values: Tensor | None = None
+    if critic is not None:
+        states = _last_states(causal, batch) if hidden is None else hidden
+        values = critic(states.flatten(0, 1)[batch.predictor[_first_of_turns(batch.turn_index)]])
+    logp, spread = _read(causal, batch, hidden, temperature, entropy_grad)
+    return logp, spread, values
+
+
+def _first_of_turns(turn_index_N: Tensor) -> Tensor:
+    """Place of the first sampled token of each turn, [U]."""
+    counts = torch.bincount(turn_index_N)
+    return counts.cumsum(0) - counts
+
+
+def _read(
+    causal: Any, batch: PackedBatch, hidden: Tensor | None, temperature: float, entropy_grad: bool
+) -> tuple[Tensor, Tensor]:
     head = torch.nn.Identity() if hidden is None else causal.get_output_embeddings()
     rows = _whole_logits(causal, batch) if hidden is None else hidden.flatten(0, 1)[batch.predictor]
 
@@ -71,6 +101,11 @@ def _hidden(causal: Any, batch: PackedBatch) -> Tensor | None:
 
 def _whole_logits(causal: Any, batch: PackedBatch) -> Tensor:
     return causal(**_inputs(causal, batch)).logits.flatten(0, 1)[batch.predictor]
+
+
+def _last_states(causal: Any, batch: PackedBatch) -> Tensor:
+    """Last hidden states [B, L, D] of a model that transforms its logits; it is run once more."""
+    return causal(**_inputs(causal, batch), output_hidden_states=True).hidden_states[-1]
 
 
 def _inputs(causal: Any, batch: PackedBatch) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from torch import Tensor
 from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
-from fairmem.learner.forward import causal_model, sampled_logprobs
+from fairmem.learner.forward import causal_model, sampled_logprobs, scored
 from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
 from fairmem.learner.optim import Optimizer
 from fairmem.learner.reference import fingerprint, frozen_reference
 from fairmem.learner.rows import Row, check_rows
 from fairmem.learner.tally import Tally
+from fairmem.learner.value_head import ValueHead, explained_variance, value_loss
 from fairmem.seeds import numpy_rng
 
 
@@ -46,6 +47,7 @@ class Learner:
             in place of those recorded at sampling (for backends that record none).
         share_prompts: Compute a prompt that several rows have once.
         checkpointing: Recompute activations in the backward pass: less memory, about a third more time.
+        critic: Train a value head beside the policy (`critic_values`), from rows that have a target.
 
     Raises:
         ConfigError: nothing to train, float16 weights, or a temperature not above 0.
@@ -62,12 +64,17 @@ class Learner:
         recompute_old: bool = False,
         share_prompts: bool = True,
         checkpointing: bool = False,
+        critic: bool = False,
     ) -> None:
         if not temperature > 0:
             raise ConfigError(f"the learner compares probabilities at a temperature above 0, found {temperature}")
         self.model = model
         self.config = config or LearnerConfig()
-        self.optimizer = Optimizer(model, self.config)
+        self.critic: ValueHead | None = None
+        if critic:
+            width = causal_model(model).get_output_embeddings().weight.shape[1]
+            self.critic = ValueHead(width, self.config.value_features == "detached").to(self.device)
+        self.optimizer = Optimizer(model, self.config, self.critic)
         self.steps = 0
         self._temperature, self._seed = temperature, seed
         self._recompute_old, self._share_prompts, self._checkpointing = recompute_old, share_prompts, checkpointing
@@ -92,7 +99,9 @@ class Learner:
             `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
             `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
             when sampler and learner agree; `grad_norm` is the mean norm before clipping; `tokens` counts
-            those computed forward and backward, `row_tokens` the same without shared prompts.
+            those computed forward and backward, `row_tokens` the same without shared prompts. With a critic
+            `value_loss` (before its weight), and `explained_variance` of its values before the update, which is
+            left out where all returns are the same.
 
         Raises:
             CreditError: the rows break an invariant (`check_rows`); the weights are untouched.
@@ -110,6 +119,10 @@ class Learner:
                         self._update(rows, chosen, old, reference, tally)
             self.steps += 1
         metrics = tally.metrics()
+        judged = [row for row in rows if row.value is not None and row.target is not None] if self.critic else []
+        explained = explained_variance([row.value or 0.0 for row in judged], [row.target or 0.0 for row in judged])
+        if explained is not None:
+            metrics["explained_variance"] = explained
         seconds = time.perf_counter() - started
         metrics["rows"] = float(len(rows))
         metrics["row_tokens"] = float(self.config.epochs * sum(row.tokens for row in rows))
@@ -138,10 +151,35 @@ class Learner:
                 result[row] = part
         return result
 
+    @torch.no_grad()
+    def critic_values(self, rows: Sequence[Row]) -> list[float]:
+        """The critic's value of the state each row was sampled in (its prompt), in reward units.
+
+        Raises:
+            ConfigError: the learner has no critic.
+        """
+        if self.critic is None:
+            raise ConfigError("this learner has no critic; make it with critic=True")
+        found = [0.0] * len(rows)
+        packs = pack_rows(rows, range(len(rows)), self.config.pack_tokens, self._share_prompts)
+        for micro in micro_batches(packs, self.config.micro_tokens):
+            batch = collate(rows, micro, self.device)
+            with self._autocast(self.model):
+                _, _, values = scored(self.model, batch, self._temperature, critic=self.critic)
+            assert values is not None
+            for row, value in zip(batch.rows, values.tolist(), strict=True):
+                found[row] = value
+        return found
+
+    def _trained(self) -> dict[str, Tensor]:
+        named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if self.critic is not None:
+            named |= {f"critic.{name}": p for name, p in self.critic.named_parameters()}
+        return named
+
     def weights(self) -> dict[str, Tensor]:
-        """Copies on the CPU of the trained parameters, by name."""
-        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
+        """Copies on the CPU of the trained parameters, by name; a critic's begin with `critic.`."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in self._trained().items()}
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -150,7 +188,7 @@ class Learner:
         Raises:
             CheckpointError: they are of another model.
         """
-        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        trained = self._trained()
         if {n: p.shape for n, p in trained.items()} != {n: w.shape for n, w in weights.items()}:
             raise CheckpointError("the weights are of another model")
         for name, parameter in trained.items():
@@ -168,7 +206,7 @@ class Learner:
             self.load_weights(weights)
         self.config = config
         del self.optimizer  # freed first: its moments and masters are larger than the model
-        self.optimizer = Optimizer(self.model, config)
+        self.optimizer = Optimizer(self.model, config, self.critic)
         if reset_reference:
             self.reset_reference()
 
@@ -180,12 +218,13 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer, counters, and a fingerprint of the reference."""
-        return {
+        state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "steps": self.steps,
             "reference": fingerprint(self._reference),
         }
+        return state if self.critic is None else {**state, "critic": self.critic.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave.
@@ -198,7 +237,13 @@ class Learner:
                 "the KL reference is not the one the checkpoint was made with; build the learner from the weights "
                 "the run started from (or give it the same reference), then load"
             )
+        if ("critic" in state) != (self.critic is not None):
+            raise CheckpointError(
+                "one of the checkpoint and this run has a critic; use the credit.rule it was made with"
+            )
         try:
+            if self.critic is not None:
+                self.critic.load_state_dict(state["critic"])
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError) as error:
@@ -231,7 +276,9 @@ class Learner:
         """Add the gradients of one micro-batch."""
         config = self.config
         with self._autocast(self.model):
-            logp, spread = sampled_logprobs(self.model, batch, self._temperature, entropy_grad=config.entropy > 0)
+            logp, spread, values = scored(
+                self.model, batch, self._temperature, entropy_grad=config.entropy > 0, critic=self.critic
+            )
         policy = policy_loss(
             logp,
             old,
@@ -256,6 +303,11 @@ class Learner:
             divergence = over_turns(k3_kl(logp, reference))
             loss = loss + config.kl * divergence
             tally.mean(kl=divergence)
+        if values is not None:
+            errors = value_loss(values, batch.value, batch.target, config.value_clip)
+            error = aggregate(errors, batch.turn_index, batch.weights, config.aggregation, total)
+            loss = loss + config.value_coef * error
+            tally.mean(value_loss=error)
         loss.backward()
         tally.mean(loss=loss)
         tally.ratios(policy.ratio, policy.clipped)

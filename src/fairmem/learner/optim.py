@@ -25,7 +25,7 @@ class Update:
 
 
 class Optimizer:
-    """AdamW over the trainable parameters of `model`.
+    """AdamW over the trainable parameters of `model` and, at a learning rate of its own, of `critic`.
 
     Matrices decay, vectors (norms, biases) do not. `steps` counts applied updates and drives the warmup:
     update k (from 0) uses lr * min(1, (k + 1) / warmup_steps).
@@ -34,7 +34,7 @@ class Optimizer:
         ConfigError: the model has nothing to train, or float16 weights (their gradients underflow).
     """
 
-    def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
+    def __init__(self, model: nn.Module, config: LearnerConfig, critic: nn.Module | None = None) -> None:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         if not self._parameters:
             raise ConfigError("the model has no trainable parameters")
@@ -48,7 +48,13 @@ class Optimizer:
             {"params": [m for m in self._masters if m.ndim >= 2], "weight_decay": config.weight_decay},
             {"params": [m for m in self._masters if m.ndim < 2], "weight_decay": 0.0},
         ]
-        self._adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas)
+        groups = [group for group in groups if group["params"]]
+        self._rates = [1.0] * len(groups)
+        self._critic = [] if critic is None else list(critic.parameters())
+        if self._critic:
+            groups.append({"params": self._critic, "weight_decay": 0.0})
+            self._rates.append(config.value_lr / config.lr)
+        self._adamw = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas)
         self._config = config
         self.steps = 0
 
@@ -66,10 +72,12 @@ class Optimizer:
                 parameter.grad = None
         limit = self._config.grad_clip or float("inf")
         norm = float(nn.utils.clip_grad_norm_(self._masters, limit))
-        applied = bool(torch.isfinite(torch.tensor(norm)))
+        # Clipped apart: the critic's error must not shrink the policy's step.
+        error = float(nn.utils.clip_grad_norm_(self._critic, limit)) if self._critic else 0.0
+        applied = bool(torch.isfinite(torch.tensor(norm + error)))
         if applied:
-            for group in self._adamw.param_groups:
-                group["lr"] = self.lr
+            for group, rate in zip(self._adamw.param_groups, self._rates, strict=True):
+                group["lr"] = self.lr * rate
             self._adamw.step()
             self.steps += 1
             self._copy_masters()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fairmem.credit import Credit
 from fairmem.errors import CreditError
-from fairmem.trace import EpisodeTree, Role
+from fairmem.trace import Branch, EpisodeTree, Role, RoleTurn
 
 _LOGPROB_SLACK = 1e-4
 """nats; log-probabilities computed in bfloat16 may exceed 0 by rounding."""
@@ -35,6 +35,8 @@ class Row:
         kind: Whether the branch is a whole rollout or a rerollout.
         rollout: Id of the branch.
         policy_version: Version of the weights that sampled it.
+        value: What the critic expected at sampling, for rules that have one (`ppo`).
+        target: What the critic should have expected; a row has both or neither.
     """
 
     prompt_ids: tuple[int, ...]
@@ -50,6 +52,8 @@ class Row:
     session: int
     chunk: int
     policy_version: int
+    value: float | None = None
+    target: float | None = None
 
     @property
     def tokens(self) -> int:
@@ -62,27 +66,33 @@ def rows_of(tree: EpisodeTree, credit: Credit) -> list[Row]:
     rows: list[Row] = []
     for branch in tree.branches:
         for turn in branch.turns:
-            earned = credit.turns.get((branch.id, turn.id))
+            key = (branch.id, turn.id)
+            earned, judged = credit.turns.get(key), credit.judged.get(key)
             if earned is None:
                 continue
-            rows.append(
-                Row(
-                    prompt_ids=turn.prompt_ids,
-                    ids=turn.ids,
-                    logprobs=turn.logprobs,
-                    advantage=earned.advantage,
-                    weight=earned.weight,
-                    group=credit.groups[branch.id, turn.id],
-                    kind=branch.kind,
-                    role=turn.role,
-                    conversation=tree.conversation,
-                    rollout=branch.id,
-                    session=turn.session,
-                    chunk=turn.chunk,
-                    policy_version=tree.policy_version,
-                )
-            )
+            row = bare_row(tree, branch, turn)
+            row = replace(row, advantage=earned.advantage, weight=earned.weight, group=credit.groups[key])
+            rows.append(row if judged is None else replace(row, value=judged.value, target=judged.target))
     return rows
+
+
+def bare_row(tree: EpisodeTree, branch: Branch, turn: RoleTurn) -> Row:
+    """`turn` of `branch` as a row without credit and group: to look at, not to learn from."""
+    return Row(
+        prompt_ids=turn.prompt_ids,
+        ids=turn.ids,
+        logprobs=turn.logprobs,
+        advantage=0.0,
+        weight=1.0,
+        group="",
+        kind=branch.kind,
+        role=turn.role,
+        conversation=tree.conversation,
+        rollout=branch.id,
+        session=turn.session,
+        chunk=turn.chunk,
+        policy_version=tree.policy_version,
+    )
 
 
 def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
@@ -90,7 +100,8 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
 
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
     finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one
-    conversation, and gives one rollout one advantage. All rows come from one policy version.
+    conversation, and gives one rollout one advantage; rows of a critic are not compared with each other, so their
+    group only has to be of one conversation. All rows come from one policy version.
 
     Args:
         rows: All rows of one learner step.
@@ -128,6 +139,10 @@ def _row_problem(row: Row, logprobs: bool) -> str | None:
         return f"advantage {row.advantage} is not finite"
     if not (math.isfinite(row.weight) and row.weight > 0):
         return f"weight {row.weight} is not finite and above 0"
+    if (row.value is None) != (row.target is None):
+        return f"value {row.value} with target {row.target}: a row has both or neither"
+    if not all(math.isfinite(part) for part in (row.value, row.target) if part is not None):
+        return f"value {row.value} or target {row.target} is not finite"
     return None
 
 
@@ -141,6 +156,8 @@ def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _group_problem(members: Sequence[Row]) -> str | None:
     if len({row.conversation for row in members}) > 1:
         return "rows of several conversations"
+    if all(row.target is not None for row in members):
+        return None
     advantage_of: dict[str, float] = {}
     for row in members:
         if advantage_of.setdefault(row.rollout, row.advantage) != row.advantage:

@@ -12,13 +12,14 @@ from typing import Any
 from torch import Tensor
 
 from fairmem.config import LearnerConfig
+from fairmem.credit import Critic, steps_of_branch
 from fairmem.errors import CheckpointError
 from fairmem.learner.learner import Learner
-from fairmem.learner.rows import Row, check_rows
-from fairmem.trace import Role
+from fairmem.learner.rows import Row, bare_row, check_rows
+from fairmem.trace import EpisodeTree, Role
 
 _SUMS = ("updates", "skipped_updates", "tokens", "sampled_tokens", "rows", "row_tokens", "seconds")
-_APART = ("loss", "kl", "grad_norm", "rows")
+_APART = ("loss", "kl", "grad_norm", "explained_variance", "rows")
 """Metrics that are told per learner too, where there are several."""
 
 
@@ -51,6 +52,29 @@ class Team:
             for name, learner in self.members.items()
         }
         return next(iter(parts.values())) if len(parts) == 1 else _joined(parts)
+
+    def critic_values(self, trees: Sequence[EpisodeTree]) -> list[Critic]:
+        """(branch id, turn id) -> value, per tree, of the state of every trained turn of its global branches.
+
+        Turns of a role that is not trained get 0: they earn no gradient, and the critic never learns their prompts.
+
+        Raises:
+            ConfigError: the members have no critic.
+        """
+        found: list[dict[tuple[str, str], float]] = [{} for _ in trees]
+        work: dict[str, list[tuple[int, tuple[str, str], Row]]] = {name: [] for name in self.members}
+        for index, tree in enumerate(trees):
+            for branch in (branch for branch in tree.global_branches if not branch.failed):
+                for turn in steps_of_branch(branch):
+                    key, owner = (branch.id, turn.id), self._roles.get(turn.role)
+                    found[index][key] = 0.0
+                    if owner is not None:
+                        work[owner].append((index, key, bare_row(tree, branch, turn)))
+        for name, waiting in work.items():
+            values = self.members[name].critic_values([row for _, _, row in waiting])
+            for (index, key, _), value in zip(waiting, values, strict=True):
+                found[index][key] = value
+        return [dict(known) for known in found]
 
     def restart(
         self, weights: Mapping[str, Mapping[str, Tensor]] | None, config: LearnerConfig, reset_reference: bool

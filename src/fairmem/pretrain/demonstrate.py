@@ -9,7 +9,7 @@ the answer that follows from the entries shown, `no information` where they do n
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -175,45 +175,61 @@ class Demonstrator:
     def _write(
         self, turns: tuple[Turn, ...], told: list[tuple[int, str]], time: datetime, structured: bool
     ) -> Demonstration:
-        """One call that reads turns and changes memory: a single agent's, or the writer's of a `structured` memory.
-
-        A structured memory holds the facts of `CORE_KINDS` in its core text, which is rewritten as a whole; plans and
-        trips are episodes, everything else is semantic.
-        """
+        """One call that reads turns and changes memory: a single agent's, or the writer's of a `structured` memory."""
         facts = list(dict.fromkeys(sentence for _, sentence in told))
         letter = {sentence: fact_letter(number - 1) for number, sentence in reversed(told)}
-        kind = {sentence: _kind(sentence) for sentence in facts}
         turns = tuple(self._reworded(turn) for turn in turns)
         shown = self._shown(facts) if facts else self._rng.sample(self._memory, min(len(self._memory), 4))
         shown.sort(key=lambda entry: entry.updated)
-        changes: list[tuple[str, str, str | None, str]] = []
         if structured:
-            core_facts = [fact for fact in facts if kind[fact] in CORE_KINDS]
-            facts = [fact for fact in facts if kind[fact] not in CORE_KINDS]
-            before = self._core()
-            for fact in core_facts:
-                self._apply(self._memory, fact, time)
-            self._memory.sort(key=lambda entry: entry.updated)
-            if core_facts and self._core() != before:
-                changes.append((letter[core_facts[-1]], "CORE", None, self._core()))
-            shown = [entry for entry in shown if _kind(entry.sentence) not in CORE_KINDS]
-            shown.sort(key=lambda entry: (_kind(entry.sentence) in EPISODIC_KINDS, entry.updated))
-            stores = [_kind(entry.sentence) in EPISODIC_KINDS for entry in shown]
+            return self._write_structured(turns, facts, letter, shown, time)
+        sentences = [entry.sentence for entry in shown]
+        changes = self._changes(facts, letter, shown, time, lambda fact: "")
+        prompt = render_compact_single(time, sentences, turns)
+        return Demonstration("single", prompt, (("", format_changes(changes)),))
+
+    def _write_structured(
+        self, turns: tuple[Turn, ...], facts: list[str], letter: dict[str, str], shown: list[_Entry], time: datetime
+    ) -> Demonstration:
+        """The writer: `CORE_KINDS` in one text that is rewritten, plans and trips as episodes, the rest semantic."""
+        before = self._core()
+        of_core = [fact for fact in facts if _kind(fact) in CORE_KINDS]
+        for fact in of_core:
+            self._apply(self._memory, fact, time)
+        self._memory.sort(key=lambda entry: entry.updated)
+        after = self._core()
+        shown = [entry for entry in shown if _kind(entry.sentence) not in CORE_KINDS]
+        shown.sort(key=lambda entry: (_kind(entry.sentence) in EPISODIC_KINDS, entry.updated))
+        sentences = [entry.sentence for entry in shown]
+        split = sum(_kind(sentence) not in EPISODIC_KINDS for sentence in sentences)
+        others = [fact for fact in facts if _kind(fact) not in CORE_KINDS]
+        changes = self._changes(
+            others, letter, shown, time, lambda fact: "episodic " if _kind(fact) in EPISODIC_KINDS else "semantic "
+        )
+        if of_core and after != before:
+            changes.insert(0, (letter[of_core[-1]], "CORE", None, after))
+        prompt = render_compact_write(time, before, sentences[:split], sentences[split:], turns)
+        return Demonstration("writer", prompt, (("", format_changes(changes)),))
+
+    def _changes(
+        self,
+        facts: list[str],
+        letter: dict[str, str],
+        shown: list[_Entry],
+        time: datetime,
+        store: Callable[[str], str],
+    ) -> list[tuple[str, str, str | None, str]]:
+        """Decides about `facts` and carries it out; returned as `format_changes` takes it, an INSERT after its `store`."""
         sentences = [entry.sentence for entry in shown]
         ops = self._decide(facts, sentences, careful=False)
+        changes: list[tuple[str, str, str | None, str]] = []
         for fact, (op, at) in zip(facts, ops, strict=True):
             if op == "INSERT":
-                store = ("episodic " if kind[fact] in EPISODIC_KINDS else "semantic ") if structured else ""
-                changes.append((letter[fact], op, None, store + fact))
+                changes.append((letter[fact], op, None, store(fact) + fact))
             elif at is not None:
                 changes.append((letter[fact], op, sentences[at], fact if op == "UPDATE" else ""))
-        if structured:
-            split = len(stores) - sum(stores)
-            prompt = render_compact_write(time, before, sentences[:split], sentences[split:], turns)
-        else:
-            prompt = render_compact_single(time, sentences, turns)
         self._carry_out(facts, ops, shown, time)
-        return Demonstration("writer" if structured else "single", prompt, (("", format_changes(changes)),))
+        return changes
 
     def _core(self) -> str:
         """What the core text says: the latest of each of `CORE_KINDS`, speaker by speaker."""

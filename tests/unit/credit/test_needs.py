@@ -32,7 +32,7 @@ GIVES = {
 """What a recipe sets besides the rule; nothing for the others."""
 
 
-@pytest.mark.parametrize("name", [name for name in CREDIT_RULES if name != "ppo"])
+@pytest.mark.parametrize("name", CREDIT_RULES)
 def test_a_recipe_that_gives_what_the_rule_needs_passes(name: str) -> None:
     check_rule(recipe(f"credit.rule={name}", *GIVES.get(name, ())))
 
@@ -68,7 +68,7 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
         ),
         (("credit.rule=shrunk_logo",), 'set credit.scale = "mean" or "loo"'),
         (("credit.rule=per_turn", "credit.scope=trajectory"), 'set credit.scope = "session"'),
-        (("credit.rule=ppo",), "needs a critic, but the learner has no value head"),
+        (("credit.rule=ppo", "credit.scope=trajectory"), 'set credit.scope = "session"'),
     ],
 )
 def test_what_is_missing_is_named_with_the_key_to_change(overrides: tuple[str, ...], says: str) -> None:
