@@ -27,6 +27,16 @@ def register(commands: Any) -> None:
     parser.add_argument("--name", help="name of the run (default: the recipe's)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument(
+        "--engine", default="embedded", help="what trains: embedded (default), verl or trl (docs/guide/engines.md)"
+    )
+    parser.add_argument(
+        "--engine-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a setting of the engine itself, in its own words; may be given several times",
+    )
     parser.set_defaults(run=run, interrupted=interrupted)
 
 
@@ -41,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fairmem.train import run as train
 
-    return train(recipe, folder, resume=args.resume)
+    return train(recipe, folder, resume=args.resume, engine=args.engine, options=args.engine_option)
 
 
 def interrupted(args: argparse.Namespace) -> str:
