@@ -112,6 +112,8 @@ class Journal:
         credits = [assign(tree, settings=settings) for tree in trees]  # as it was where they were played
         metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
         metrics |= step_metrics(trees, credits, report, learned)
+        if plan.step_in_stage + 1 == plan.stage.steps:
+            metrics["stage_end"] = "steps"
         learned = {**learned, "seconds": seconds["learn"]}
         timing = step_timing(0.0, seconds["rollout"], learned, report, seconds["rollout"] + seconds["learn"])
         self._log.log(step + 1, metrics, timing)
