@@ -12,6 +12,9 @@ and some are clipped, and with a KL term against other weights. Each engine make
 and is compared with `plain`. Ends with 1 if a number is further from it than `--tolerance`.
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse

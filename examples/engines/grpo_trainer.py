@@ -1,4 +1,4 @@
-"""LoGo-GRPO in a TRL training script: our episodes and credit, TRL's trainer, model and arguments. Needs the extra `trl`.
+"""LoGo-GRPO in a TRL training script: our episodes and credit, TRL's trainer. Needs the extra `trl`.
 
     pip install 'fairmem[train,trl]'
     python examples/engines/grpo_trainer.py --steps 2

@@ -13,7 +13,7 @@ def test_several_minibatches_hold_every_row_once_per_pass_in_another_order_each_
     config = LearnerConfig(epochs=2, minibatches=3)
     parts = list(minibatches(8, config, seed=5, step=0))
     assert [len(part) for part in parts] == [3, 3, 2, 3, 3, 2]  # 8 rows in 3 parts
-    first, second = sum(parts[:3], []), sum(parts[3:], [])
+    first, second = [i for part in parts[:3] for i in part], [i for part in parts[3:] for i in part]
     assert sorted(first) == sorted(second) == list(range(8))
     assert first != second and parts != list(minibatches(8, config, seed=5, step=1))
     assert parts == list(minibatches(8, config, seed=5, step=0))

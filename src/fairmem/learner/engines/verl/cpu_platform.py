@@ -2,6 +2,9 @@
 
 # ruff: noqa: D102 - the methods are those of PlatformBase, which says what they are
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import contextlib

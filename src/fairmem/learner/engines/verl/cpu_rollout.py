@@ -8,6 +8,9 @@ of CPU and device both, which torch takes for a mistake where the device is the 
 
 # ruff: noqa: D102 - the methods are those of verl's base classes, which say what they are
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio

@@ -4,6 +4,9 @@
 great deal, and leaves Ray's processes behind it, which end with this one.
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse

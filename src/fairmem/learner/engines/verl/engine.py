@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,9 +70,9 @@ class VerlEngine:
 
 
 def _last_word(log: Path) -> str:
-    """The last line of the log that names an error, else the last."""
+    """The last line of the log that raises something, else the last."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line]
+    telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     return (telling or lines or ["it said nothing"])[-1][:300]
 
 

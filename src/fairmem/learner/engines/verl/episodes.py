@@ -7,6 +7,9 @@ while the worker's event loop carries the calls to the servers. So a comparison 
 without outputs, and a conversation without contrast has none.
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio
@@ -33,6 +36,10 @@ _IN_ROW = ("prompt_ids", "ids", "logprobs")
 @register(KEY)
 class TreeAgentLoop(AgentLoopBase):
     """Rolls out one conversation and returns one output per role turn that has credit."""
+
+    def __init__(self, **options: Any) -> None:
+        # verl would look for the chat tokens of the model's family; prompts are rendered by our own `Renderer`.
+        super().__init__(**{**options, "hf_model_type": None})
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> list[AgentLoopOutput]:
         """Outputs of the conversation that the dataset item (`step`, `number`) names; the last carries the tree."""

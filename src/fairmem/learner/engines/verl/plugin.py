@@ -4,6 +4,9 @@ agent loop   `fairmem`   episodes.py
 trainer      `fairmem`   trainer.py
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 from fairmem.learner.engines.verl.episodes import TreeAgentLoop

@@ -6,6 +6,9 @@ mini-batches by a number of rows, so that conversations with many turns cause ma
 verl's: one weight sync per step, checkpoints, the reference.
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import time
@@ -121,14 +124,9 @@ class TreeTrainer(PPOTrainerSync):
         ranks = max(info) + 1
         fill = [key for key in batch.keys if key not in share_of][: -len(share_of) % ranks]
         keys = [*share_of, *fill]
-        part = KVBatchMeta(
-            partition_id=batch.partition_id,
-            keys=keys,
-            tags=[tags[key] for key in keys],
-            extra_info=dict(batch.extra_info),
-        )
-        share = torch.tensor([share_of.get(key, 0.0) for key in keys])
-        tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=TensorDict({"share": share}, len(keys)))
+        share = TensorDict({"share": torch.tensor([share_of.get(key, 0.0) for key in keys])}, len(keys))
+        part = tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=share)
+        part.tags, part.extra_info = [tags[key] for key in keys], dict(batch.extra_info or {})
         return self._balance_batch(part, {})
 
 

@@ -5,6 +5,9 @@ normaliser has to come with the rows: each carries its `share` of the loss (its 
 count alike, over the mini-batch's total). Rows that only fill up a batch have share 0.
 """
 
+# The engine's packages are not in the environment that types are checked in.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

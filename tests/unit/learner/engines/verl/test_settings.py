@@ -48,5 +48,5 @@ def test_only_a_resumed_run_reads_checkpoints(tmp_path: Path) -> None:
 
 def test_rows_longer_than_what_a_gpu_holds_are_refused() -> None:
     overrides = ["stages=[{steps = 1}]", "learner.micro_tokens=100", "learner.pack_tokens=200"]
-    with pytest.raises(ConfigError, match="learner.micro_tokens is 100"):
+    with pytest.raises(ConfigError, match="micro_tokens is 100"):
         open_engine("verl", load_recipe("memory_r2_small", overrides))
