@@ -11,6 +11,9 @@ from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, differences, load_reci
 from fairmem.errors import ConfigError
 from fairmem.runlog import read_metrics
 
+_CHECKPOINTS = ("step-*", "verl/global_step_*", "trl/checkpoint-*")
+"""How the engines name theirs."""
+
 
 def register(commands: Any) -> None:
     """Add the command to `commands`."""
@@ -61,10 +64,12 @@ def interrupted(args: argparse.Namespace) -> str:
     if not steps:
         return "nothing was trained yet"
     kept = f"{folder} holds the metrics up to step {steps[-1]['step']}"
-    checkpoints = sorted(path.name for path in (folder / CHECKPOINTS).glob("step-*"))
-    if not checkpoints:
+    root = folder / CHECKPOINTS
+    found = [path for pattern in _CHECKPOINTS for path in root.glob(pattern)]
+    if not found:
         return f"{kept}, but no checkpoint was written yet"
-    return f"{kept} and the checkpoint {checkpoints[-1]}; go on with --resume"
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return f"{kept} and the checkpoint {newest.relative_to(root)}; go on with --resume"
 
 
 def check_resumable(recipe: Recipe, folder: Path) -> None:

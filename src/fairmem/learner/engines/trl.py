@@ -44,6 +44,16 @@ TESTED = "1.16"
 """The release series this was written for; the method it replaces is not public."""
 
 
+_LOGGED = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clip_fraction",
+}
+"""What TRL logs of an update -> its name in the run's metrics."""
+
+
 class TreeGRPOTrainer(Base):
     """`GRPOTrainer` that learns from the role turns of episode trees.
 
@@ -96,9 +106,8 @@ class TreeGRPOTrainer(Base):
         self._played = None
         rolled = learned.pop("rolled")
         seconds = {"rollout": rolled - self._started, "learn": time.perf_counter() - rolled}
-        last = {name: value[-1] for name, value in self._metrics["train"].items() if value}
-        named = {"kl": "kl", "entropy": "entropy", "clip_ratio/region_mean": "clip_fraction"}
-        learned |= {ours: float(last[theirs]) for theirs, ours in named.items() if theirs in last}
+        logged = next((line for line in reversed(self.state.log_history) if "entropy" in line), {})
+        learned |= {ours: float(logged[theirs]) for theirs, ours in _LOGGED.items() if theirs in logged}
         self._journal.record(self.state.global_step // self.num_iterations - 1, facts, learned, seconds)
 
 
@@ -225,7 +234,8 @@ class TrlEngine:
         model, tokenizer = load_model(source, "float32")
         root = job.folder / CHECKPOINTS / "trl"
         saved = newest(root) if job.resume else None
-        done = int(saved.name.rpartition("-")[2]) // job.recipe.learner.epochs if saved else None
+        updates = int(saved.name.rpartition("-")[2]) if saved else 0
+        done = updates // job.recipe.learner.epochs if job.resume else None
         with open_journal(job.episodes, job.folder, done) as journal:
             trainer = tree_trainer(
                 job.recipe, root, open_rollouts(job.episodes, job.folder), journal, model, tokenizer, job.options

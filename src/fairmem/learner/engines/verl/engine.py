@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,12 +14,15 @@ from fairmem.config import CHECKPOINTS, Recipe
 from fairmem.errors import EngineError, MissingExtraError
 from fairmem.learner.engines.base import Job
 from fairmem.learner.engines.verl.settings import refusals
+from fairmem.runlog import read_metrics
 
 TESTED = "0.9.1"
 """The release of verl this adapter is written for; its trainer is not a stable interface."""
 
 LOG = "verl.log"
 """What verl prints, in the run's folder."""
+
+_POLL_SECONDS = 0.5
 
 
 class VerlEngine:
@@ -50,7 +54,12 @@ class VerlEngine:
         print(f"verl is starting; what it prints goes to {log}", file=sys.stderr)
         with log.open("a", encoding="utf-8") as out:
             command = [sys.executable, "-m", "fairmem.learner.engines.verl.driver", *words]
-            ended = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+            with subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
+                try:
+                    _follow(process, job.folder / "metrics.jsonl")
+                finally:  # interrupted here: Ray's processes end with theirs
+                    process.terminate()
+        ended = process.returncode
         if ended:
             raise EngineError(f"verl ended with status {ended}: {_last_word(log)} (all of it: {log})")
         self._export(job)
@@ -67,6 +76,23 @@ class VerlEngine:
         about = {"run": job.recipe.name, "from": job.recipe.model.path, "engine": f"verl {TESTED}"}
         agents = job.recipe.agents.model_dump(mode="json")
         export(model, tokenizer, job.folder / "model", {"prompts": read_family(source), **about, "agents": agents})
+
+
+def _follow(process: subprocess.Popen[bytes], metrics: Path) -> None:
+    """Print a line for every step that is written down while the process runs."""
+    shown = len(read_metrics(metrics))
+    while True:
+        over = process.poll() is not None
+        for line in read_metrics(metrics)[shown:]:
+            shown += 1
+            f1 = line["f1"]
+            print(
+                f"step {line['step']}: F1 {'unknown' if f1 is None else f'{f1:.3f}'}, {line['rows']:.0f} rows",
+                file=sys.stderr,
+            )
+        if over:
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def _last_word(log: Path) -> str:

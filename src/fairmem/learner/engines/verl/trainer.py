@@ -58,7 +58,8 @@ class TreeTrainer(PPOTrainerSync):
     def fit(self, agent_loop_manager: Any) -> None:
         """Verl's loop, with the run's own journal open beside its log."""
         ours: Any = self.config[KEY]
-        with open_journal(ours.episodes, Path(ours.folder), self.global_steps or None) as self._journal:
+        done = None if self.config.trainer.resume_mode == "disable" else self.global_steps
+        with open_journal(ours.episodes, Path(ours.folder), done) as self._journal:
             super().fit(agent_loop_manager)
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> KVBatchMeta:
