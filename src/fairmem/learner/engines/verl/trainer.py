@@ -26,6 +26,7 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from fairmem.config import LearnerConfig
+from fairmem.errors import EngineError
 from fairmem.learner.engines.base import open_journal
 from fairmem.learner.engines.verl.episodes import KEY, row_of
 from fairmem.learner.engines.verl.update import turn_loss
@@ -94,10 +95,15 @@ class TreeTrainer(PPOTrainerSync):
                 self._rows[key], old[key] = row, data["old_log_probs"][i]
                 credit = credit + torch.tensor(row.advantage)
             advantages.append(credit)
+        if len(self._facts) != int(self.config.data.train_batch_size):  # verl goes on without what failed
+            missing = f"{len(self._facts)} of {self.config.data.train_batch_size} conversations were rolled out"
+            raise EngineError(f"step {self.global_steps}: {missing}; what stopped the others is said above")
         check_rows(list(self._rows.values()))
         # In the order of the conversations, as every engine has them; verl's keys are random.
         self._order = sorted(self._rows, key=lambda key: (place[key.rsplit("_", 2)[0]], int(key.rsplit("_", 2)[2])))
         self._learned = {"rows": float(len(self._rows)), "sampler_gap": _gap(self._rows, old)}
+        if "actor/entropy" in metrics:
+            self._learned["entropy"] = float(metrics["actor/entropy"])
         nested = torch.nested.as_nested_tensor(advantages, layout=torch.jagged)
         fields_out = TensorDict({"advantages": nested, "returns": nested.clone()}, batch_size=len(advantages))
         return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields_out)
@@ -116,7 +122,7 @@ class TreeTrainer(PPOTrainerSync):
             super()._update_actor(part, found)
             parts.append({name: float(value) for name, value in found.items() if isinstance(value, (int, float))})
         self._learned |= _means(parts)
-        metrics.update(_last(parts))
+        metrics.update(parts[-1] if parts else {})
         return batch
 
     def _filled(self, batch: KVBatchMeta, share_of: Mapping[str, float], tags: Mapping[str, Any]) -> KVBatchMeta:
@@ -151,7 +157,3 @@ def _means(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
         if ours:
             found[ours] = sum(part[name] for part in parts) / len(parts)
     return found
-
-
-def _last(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    return parts[-1] if parts else {}
