@@ -5,6 +5,7 @@
     ├── DataError (ValueError)      a data file is missing, unreadable or not of the expected schema
     ├── ModelError (RuntimeError)   a model folder or a tokenizer cannot be used
     ├── EndpointError (RuntimeError) an endpoint cannot be reached or answers nonsense before any work started
+    ├── EngineError (RuntimeError)  a training engine outside this process failed; says where its own words are
     ├── CheckpointError (RuntimeError) a checkpoint or a trace is damaged or of another version
     ├── CreditError (ValueError)    arrays given to a credit rule do not fit its contract
     └── MissingExtraError (ImportError) an optional dependency is not installed; says the pip line
@@ -44,6 +45,10 @@ class ModelError(FairmemError, RuntimeError):
 
 class EndpointError(FairmemError, RuntimeError):
     """An endpoint cannot be reached, or cannot do what the run needs."""
+
+
+class EngineError(FairmemError, RuntimeError):
+    """A training engine that runs outside this process failed."""
 
 
 class CheckpointError(FairmemError, RuntimeError):

@@ -20,41 +20,41 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, save_resolved
-from fairmem.credit import CREDIT_RULES, Credit, Critic, Hindsight, Need, assign, check_rule
+from fairmem.credit import check_rule
 from fairmem.episodes import (
     Conversations,
     Decision,
     EpisodeRunner,
     Progress,
-    RunReport,
     StepPlan,
     after_step,
     build_runner,
+    collect,
+    engine_side,
     first,
-    hindsight_logprobs,
+    keep_trace,
     next_step,
     step_metrics,
     step_timing,
     steps_left,
-    training_plan,
+    tree_plans,
     validates,
 )
+from fairmem.errors import ConfigError
 from fairmem.eval import EvalResult, evaluate, make_header, report_run, validation_scores
 from fairmem.learner import (
     Backbones,
-    Row,
     load_latest,
     load_weights,
     open_backbones,
     prune_weights,
-    rows_of,
     save_checkpoint,
     save_weights,
 )
-from fairmem.policy import Policy, open_ready
+from fairmem.learner.engines import EMBEDDED, Engine, Job, open_engine
+from fairmem.policy import Policy, open_ready, open_writers
 from fairmem.runlog import RunLog, Sink, TensorBoardSink, WandbSink
-from fairmem.seeds import derive
-from fairmem.trace import EpisodeTree, Role, write_trace
+from fairmem.trace import Role
 from fairmem.types import Conversation
 
 
@@ -74,12 +74,24 @@ class _Workbench:
         return self.folder / CHECKPOINTS
 
 
-def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
+def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDDED, options: Sequence[str] = ()) -> int:
     """Train as `recipe` says, leaving everything in `folder`; returns the exit status.
 
+    Args:
+        recipe: What to train.
+        folder: Of the run.
+        resume: Go on with the run that is there.
+        engine: A name of `fairmem.learner.engines.ENGINES`.
+        options: The engine's own settings, as `key=value`.
+
     Raises:
-        FairmemError: the recipe, its data, a model or an endpoint cannot be used; said before work starts.
+        FairmemError: the recipe, its data, a model, an endpoint or the engine cannot be used; said before work starts.
     """
+    outside = open_engine(engine, recipe)
+    if outside is not None:
+        return _run_outside(outside, Job(recipe, folder, resume, engine_side.__name__, tuple(options)))
+    if options:
+        raise ConfigError(f"engine option '{options[0]}': the embedded engine has none; its settings are recipe keys")
     bench = _open(recipe, folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_resolved(recipe, folder / RESOLVED)
@@ -103,6 +115,35 @@ def run(recipe: Recipe, folder: Path, resume: bool = False) -> int:
         bench.answerer.close()
     print(report_run(folder))
     return 0
+
+
+def _run_outside(engine: Engine, job: Job) -> int:
+    """The same run with an engine that owns the training loop: evaluate, train there, evaluate what it exported."""
+    recipe, folder = job.recipe, job.folder
+    check_rule(recipe)
+    conversations = Conversations(recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_resolved(recipe, folder / RESOLVED)
+    _evaluate_model(recipe, folder, conversations, "before", recipe.model.path)
+    engine.train(job)
+    _evaluate_model(recipe, folder, conversations, "after", str(folder / "model"))
+    print(report_run(folder))
+    return 0
+
+
+def _evaluate_model(recipe: Recipe, folder: Path, conversations: Conversations, when: str, model: str) -> None:
+    """Evaluate a model that no engine holds, unless that is done already; it is let go again afterwards."""
+    talks = conversations.test or conversations.validation
+    path = folder / f"eval_{when}.jsonl"
+    if path.exists() or not talks:
+        return
+    answering = recipe.answerer
+    local = {"device": recipe.model.device, "dtype": recipe.model.dtype, "batch": recipe.rollout.batch}
+    answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
+    policies = open_writers(model, "", answering.api_key_env, **local)
+    runner = build_runner(recipe, {**policies, "answerer": answerer})
+    header = make_header(recipe, runner, recipe.data.source, policies["manager"].name, answerer.name)
+    evaluate(runner, talks, header).save(path)
 
 
 def _open(recipe: Recipe, folder: Path) -> _Workbench:
@@ -141,45 +182,15 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[st
     recipe = bench.recipe.at(plan.stage)
     started = time.perf_counter()
     log.status("rolling out")
-    talks = bench.conversations.for_step(plan, recipe.data.conversations_per_step)
-    plans = [
-        training_plan(c, recipe.rollout, recipe.eval.categories, derive(recipe.seed, "step", plan.step, index))
-        for index, c in enumerate(talks)
-    ]
-    trees, report = bench.runner.run(plans, plan.step, plan.step, recipe.reward)
+    plans = tree_plans(recipe, bench.conversations, plan)
+    collected = collect(bench.runner, recipe, plans, plan.step, bench.backbones.team.critic_values)
     rolled = time.perf_counter()
     log.status("learning")
-    credits = _credits(bench, recipe, trees)
-    rows: list[Row] = [row for tree, credit in zip(trees, credits, strict=True) for row in rows_of(tree, credit)]
-    learned = bench.backbones.team.step(rows)
+    learned = bench.backbones.team.step(collected.rows)
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
-    metrics |= step_metrics(trees, credits, report, learned)
-    _trace(bench, plan, trees, report)
-    return metrics, step_timing(started, rolled, learned, report, time.perf_counter())
-
-
-def _credits(bench: _Workbench, recipe: Recipe, trees: Sequence[EpisodeTree]) -> list[Credit]:
-    """Credit of every tree, with a second pass over what was sampled for rules with hindsight or a critic."""
-    needs = CREDIT_RULES[recipe.credit.rule].needs
-    known: Sequence[Hindsight | None] = [None] * len(trees)
-    critics: Sequence[Critic | None] = [None] * len(trees)
-    if Need.HINDSIGHT_LOGPROB in needs:
-        known = hindsight_logprobs(trees, bench.runner.policies)
-    if Need.CRITIC in needs:
-        critics = bench.backbones.team.critic_values(trees)
-    return [
-        assign(tree, settings=recipe.credit, hindsight=of, critic=critic)
-        for tree, of, critic in zip(trees, known, critics, strict=True)
-    ]
-
-
-def _trace(bench: _Workbench, plan: StepPlan, trees: Sequence[EpisodeTree], report: RunReport) -> None:
-    every = bench.recipe.log.trace_every
-    if every and plan.step % every == 0:
-        path = bench.folder / "trace" / f"step-{plan.step + 1:06d}.jsonl"
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        write_trace(path, trees, {"run": bench.recipe.name, "seed": bench.recipe.seed, "calls": report.waves.calls})
+    metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
+    keep_trace(bench.folder, bench.recipe, plan.step, collected.trees, collected.report)
+    return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
 
 
 def _proceed(bench: _Workbench, progress: Progress, decision: Decision, log: RunLog) -> None:

@@ -11,6 +11,9 @@ from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, differences, load_reci
 from fairmem.errors import ConfigError
 from fairmem.runlog import read_metrics
 
+_CHECKPOINTS = ("step-*", "verl/global_step_*", "trl/checkpoint-*")
+"""How the engines name theirs."""
+
 
 def register(commands: Any) -> None:
     """Add the command to `commands`."""
@@ -27,6 +30,16 @@ def register(commands: Any) -> None:
     parser.add_argument("--name", help="name of the run (default: the recipe's)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument(
+        "--engine", default="embedded", help="what trains: embedded (default), verl or trl (docs/guide/engines.md)"
+    )
+    parser.add_argument(
+        "--engine-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a setting of the engine itself, in its own words; may be given several times",
+    )
     parser.set_defaults(run=run, interrupted=interrupted)
 
 
@@ -41,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fairmem.train import run as train
 
-    return train(recipe, folder, resume=args.resume)
+    return train(recipe, folder, resume=args.resume, engine=args.engine, options=args.engine_option)
 
 
 def interrupted(args: argparse.Namespace) -> str:
@@ -51,10 +64,12 @@ def interrupted(args: argparse.Namespace) -> str:
     if not steps:
         return "nothing was trained yet"
     kept = f"{folder} holds the metrics up to step {steps[-1]['step']}"
-    checkpoints = sorted(path.name for path in (folder / CHECKPOINTS).glob("step-*"))
-    if not checkpoints:
+    root = folder / CHECKPOINTS
+    found = [path for pattern in _CHECKPOINTS for path in root.glob(pattern)]
+    if not found:
         return f"{kept}, but no checkpoint was written yet"
-    return f"{kept} and the checkpoint {checkpoints[-1]}; go on with --resume"
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return f"{kept} and the checkpoint {newest.relative_to(root)}; go on with --resume"
 
 
 def check_resumable(recipe: Recipe, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
+from fairmem.episodes.collect import Collected, collect, keep_trace, tree_plans
 from fairmem.episodes.curriculum import Conversations
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, reuse_branch, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
@@ -30,6 +31,7 @@ __all__ = [
     "AwaitMemory",
     "BranchPlan",
     "BranchResult",
+    "Collected",
     "Conversations",
     "Decision",
     "EpisodeRunner",
@@ -51,10 +53,12 @@ __all__ = [
     "build_runner",
     "choose_local",
     "choose_questions",
+    "collect",
     "evaluation_plan",
     "first",
     "hindsight_logprobs",
     "identical_siblings",
+    "keep_trace",
     "memories",
     "next_step",
     "outcome_text",
@@ -68,5 +72,6 @@ __all__ = [
     "steps_left",
     "steps_of",
     "training_plan",
+    "tree_plans",
     "validates",
 ]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,12 +21,12 @@ from fairmem.errors import CheckpointError, ConfigError
 from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
 from fairmem.learner.forward import causal_model, sampled_logprobs, scored
 from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
+from fairmem.learner.minibatches import minibatches
 from fairmem.learner.optim import Optimizer
 from fairmem.learner.reference import fingerprint, frozen_reference
 from fairmem.learner.rows import Row, check_rows
 from fairmem.learner.tally import Tally
 from fairmem.learner.value_head import ValueHead, explained_variance, value_loss
-from fairmem.seeds import numpy_rng
 
 
 class Learner:
@@ -114,9 +113,8 @@ class Learner:
             old = self.logprobs(rows) if self._recompute_old else None
             reference = self._reference_logprobs(rows) if self.config.kl else None
             with self._training():
-                for epoch in range(self.config.epochs):
-                    for chosen in self._minibatches(len(rows), epoch):
-                        self._update(rows, chosen, old, reference, tally)
+                for chosen in minibatches(len(rows), self.config, self._seed, self.steps):
+                    self._update(rows, chosen, old, reference, tally)
             self.steps += 1
         metrics = tally.metrics()
         judged = [row for row in rows if row.value is not None and row.target is not None] if self.critic else []
@@ -312,15 +310,6 @@ class Learner:
         tally.mean(loss=loss)
         tally.ratios(policy.ratio, policy.clipped)
         tally.tokens(batch, logp.detach(), old)
-
-    def _minibatches(self, count: int, epoch: int) -> Iterator[list[int]]:
-        """Row numbers of each mini-batch of one pass; shuffled when there are several."""
-        order = np.arange(count)
-        if self.config.minibatches > 1:
-            order = numpy_rng(self._seed, "minibatches", self.steps, epoch).permutation(count)
-        for part in np.array_split(order, self.config.minibatches):
-            if len(part):
-                yield [int(row) for row in part]
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
         if self._reference is not None:

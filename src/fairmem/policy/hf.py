@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError, ModelError
-from fairmem.policy.base import Family, PolicyStats, Prompt, Reply, Sample, SampleRequest
+from fairmem.policy.base import Family, PolicyStats, Prompt, Reply, SampleRequest
 from fairmem.policy.decode import decode, padded
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
 from fairmem.policy.render import Renderer
+from fairmem.policy.sampled import end_ids, read_sampled, unfit
 from fairmem.policy.torch_setup import import_torch
-from fairmem.trace import CallFailure, FailureKind, StopReason
+from fairmem.trace import CallFailure
 
 import_torch()
 
@@ -83,7 +84,7 @@ class HFPolicy:
         self.family: Family = family
         self.stats = PolicyStats()
         self.last_call = PolicyStats()
-        self.eos = _eos_ids(model, tokenizer, name)
+        self.eos = end_ids(model.generation_config, tokenizer, name)
         config = model.config.get_text_config()
         self.context: int | None = getattr(config, "max_position_embeddings", None)
         self._batch = batch
@@ -140,7 +141,7 @@ class HFPolicy:
         prompts = [self._renderer.ids(text) for text in texts]
         replies: dict[int, Reply] = {}
         for index, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-            if (failure := self._unfit(len(prompt), request.max_tokens)) is not None:
+            if (failure := unfit(len(prompt), request.max_tokens, self.context)) is not None:
                 replies[index] = failure
         fit = [index for index in range(len(requests)) if index not in replies]
         first: dict[tuple[int, ...], int] = {}
@@ -153,7 +154,7 @@ class HFPolicy:
                 rows = [fit[member] for member in members]
                 drawn = decode(self.model, [prompts[i] for i in rows], [requests[i] for i in rows], self.eos)
                 for i, (ids, logprobs) in zip(rows, drawn, strict=True):
-                    replies[i] = self._reply(texts[i], prompts[i], ids, logprobs, requests[i].max_tokens)
+                    replies[i] = read_sampled(self.tokenizer, self.name, self.eos, texts[i], prompts[i], ids, logprobs)
                     call.prompt_tokens += len(prompts[i])
                     call.generated_tokens += len(ids)
                 call.micro_batches += 1
@@ -234,16 +235,6 @@ class HFPolicy:
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""
 
-    def _unfit(self, prompt: int, new: int) -> CallFailure | None:
-        if prompt and (self.context is None or prompt + new <= self.context):
-            return None
-        if not prompt:
-            return CallFailure(kind=FailureKind.REFUSED, message="the prompt has no tokens; nothing to go on from")
-        return CallFailure(
-            kind=FailureKind.PROMPT_TOO_LONG,
-            message=f"prompt of {prompt} tokens and room for {new} exceed the context of {self.context} tokens",
-        )
-
     @contextmanager
     def _sampling(self) -> Generator[None, None, None]:
         """Eval mode and no gradients; the modes are put back afterwards."""
@@ -256,20 +247,6 @@ class HFPolicy:
         finally:
             for module, training in modes.items():
                 module.training = training
-
-    def _reply(
-        self, text: str, prompt: tuple[int, ...], ids: tuple[int, ...], logprobs: tuple[float, ...], limit: int
-    ) -> Reply:
-        # nan fails every comparison; a drawn token always has a finite log-probability otherwise.
-        if not all(logprob <= 1e-3 for logprob in logprobs):
-            message = f"{self.name} gives log-probabilities that are not numbers; have its weights diverged?"
-            return CallFailure(kind=FailureKind.BAD_RESPONSE, message=message)
-        ended = bool(ids) and ids[-1] in self.eos
-        written = self.tokenizer.decode(
-            ids[:-1] if ended else ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        stop = StopReason.EOS if ended else StopReason.LENGTH
-        return Sample(prompt_text=text, prompt_ids=prompt, ids=ids, logprobs=logprobs, text=written, stop=stop)
 
     def _score_rows(self, prompts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         # Prompts padded on the left and replies on the right: replies start in one column, so logits are
@@ -294,15 +271,6 @@ def _name_of(folder: Path) -> str:
     if folder.parent.name == "model" and folder.parent.parent.name:
         return f"{folder.parent.parent.name}/{folder.name}"
     return (folder.parent.name if folder.name == "model" else "") or folder.name
-
-
-def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
-    found = model.generation_config.eos_token_id
-    if found is None:
-        found = tokenizer.eos_token_id
-    if found is None:
-        raise ModelError(f"{name}: neither generation_config.json nor the tokenizer names an end-of-message token")
-    return tuple(int(token) for token in found) if isinstance(found, (list, tuple)) else (int(found),)
 
 
 def _resolved(device: str, dtype: str) -> tuple[str, str]:

@@ -219,7 +219,7 @@ class Demonstrator:
         time: datetime,
         store: Callable[[str], str],
     ) -> list[tuple[str, str, str | None, str]]:
-        """Decides about `facts` and carries it out; returned as `format_changes` takes it, an INSERT with its `store`."""
+        """Decides about `facts` and carries it out; returned as `format_changes` takes it, `store` before INSERTs."""
         sentences = [entry.sentence for entry in shown]
         ops = self._decide(facts, sentences, careful=False)
         changes: list[tuple[str, str, str | None, str]] = []

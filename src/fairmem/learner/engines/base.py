@@ -1,0 +1,174 @@
+"""The seam to engines that own the training loop: what they are asked for, and what they are given."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from fairmem.config import Recipe
+from fairmem.errors import ConfigError
+from fairmem.learner.rows import Row
+from fairmem.policy import Policy
+
+EMBEDDED = "embedded"
+"""The engine of this process; its loop is `fairmem.train`."""
+
+ENGINES: dict[str, str] = {
+    EMBEDDED: "",
+    "verl": "fairmem.learner.engines.verl.engine",
+    "trl": "fairmem.learner.engines.trl",
+}
+"""Name -> module with an `ENGINE`; the embedded one has no loop of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """One conversation, rolled out and rewarded: rows to learn from, and plain facts for the journal."""
+
+    rows: Sequence[Row]
+    facts: Mapping[str, Any]
+
+
+class Rollouts(Protocol):
+    """Plays the episodes of a run; made from the run's folder, in every process that plays."""
+
+    def __init__(self, folder: Path) -> None: ...
+
+    recipe: Recipe
+
+    def roll(self, step: int, index: int, policy: Policy) -> Rolled:
+        """The tree of conversation `index` of `step` (both from 0), written by `policy`, with credit."""
+        ...
+
+
+class Journal(Protocol):
+    """Writes down the steps of a run; `done` steps are kept of what is there, None for a new run."""
+
+    def __init__(self, folder: Path, done: int | None = None) -> None: ...
+
+    def __enter__(self) -> Journal: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def record(
+        self, step: int, facts: Sequence[Mapping[str, Any]], learned: Mapping[str, float], seconds: Mapping[str, float]
+    ) -> None:
+        """Write down `step` (from 0): facts of its conversations, metrics of its update, seconds of its parts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What an engine is asked to do.
+
+    Attributes:
+        recipe: What to train.
+        folder: Of the run; holds the resolved recipe already. Checkpoints and metrics go there.
+        resume: Go on from the newest checkpoint, if there is one.
+        episodes: Module with `Rollouts` and `Journal`.
+        options: Settings of the engine itself, as `key=value` in its own words.
+    """
+
+    recipe: Recipe
+    folder: Path
+    resume: bool
+    episodes: str
+    options: tuple[str, ...] = field(default=())
+
+
+@functools.cache
+def open_rollouts(episodes: str, folder: Path) -> Rollouts:
+    """`Rollouts` of the module `episodes` for the run in `folder`, opened once per process."""
+    return importlib.import_module(episodes).Rollouts(folder)
+
+
+def open_journal(episodes: str, folder: Path, done: int | None) -> Journal:
+    """`Journal` of the module `episodes` for the run in `folder`, of which `done` steps are done."""
+    return importlib.import_module(episodes).Journal(folder, done)
+
+
+class Engine(Protocol):
+    """Something that trains a model from rows, in a loop of its own."""
+
+    def refusals(self, recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
+        """(whether it is so, what the recipe asks for, why the engine cannot and what to do) per such key."""
+        ...
+
+    def check(self) -> None:
+        """Raise MissingExtraError unless the engine's packages are installed."""
+        ...
+
+    def train(self, job: Job) -> None:
+        """Train to the end and leave the model in `job.folder / "model"` as a Hugging Face folder."""
+        ...
+
+
+def open_engine(name: str, recipe: Recipe) -> Engine | None:
+    """The engine called `name`, if it can train `recipe`; None for the embedded one.
+
+    Raises:
+        ConfigError: no such engine, or the recipe asks for what it cannot do.
+        MissingExtraError: its packages are not installed.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"engine '{name}': not known, expected one of {', '.join(ENGINES)}")
+    if name == EMBEDDED:
+        return None
+    engine: Engine = importlib.import_module(ENGINES[name]).ENGINE
+    for so, found, why in engine.refusals(recipe):
+        if so:
+            raise ConfigError(f"{found}, but {why}")
+    engine.check()
+    return engine
+
+
+def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, str]]:
+    """What no engine but the embedded one does; see `Engine.refusals`."""
+    from fairmem.credit import CREDIT_RULES, Need
+
+    model, stages = recipe.model, [stage for stage in recipe.stages if stage.steps]
+    only = "only --engine embedded"
+    yield (
+        len(stages) != 1,
+        f"the recipe has {len(stages)} stages with steps",
+        f"{only} goes through several; {engine} trains one at a time, give stages=[{{...}}]",
+    )
+    yield (
+        bool(recipe.eval.every),
+        f"eval.every is {recipe.eval.every}",
+        f"{only} validates during training; {engine} evaluates before and after, use eval.every=0",
+    )
+    yield (
+        model.backbones != "shared",
+        f"model.backbones is '{model.backbones}'",
+        f"{only} trains two models in one run; use model.backbones=shared",
+    )
+    yield model.train != "all", f"model.train is '{model.train}'", f"{only} keeps one role frozen; use model.train=all"
+    yield (
+        model.reference not in ("start", "stage"),
+        f"model.reference is '{model.reference}'",
+        f"{engine} compares with the run's first weights only; use model.reference=start",
+    )
+    yield (
+        model.lora_rank > 0,
+        f"model.lora_rank is {model.lora_rank}",
+        f"{engine} trains all weights here; use model.lora_rank=0",
+    )
+    needs = CREDIT_RULES[recipe.credit.rule].needs
+    yield (
+        Need.CRITIC in needs,
+        f"credit.rule is '{recipe.credit.rule}'",
+        f"{engine} trains no value head of ours; use another rule, or --engine embedded",
+    )
+    yield (
+        Need.HINDSIGHT_LOGPROB in needs,
+        f"credit.rule is '{recipe.credit.rule}'",
+        f"it scores given text with the trained model, which {engine}'s servers do not do; use another rule",
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from fairmem.config import Recipe, load_recipe
+from fairmem.errors import ConfigError, MissingExtraError
+from fairmem.learner.engines import ENGINES, open_engine
+
+ONE = "stages=[{sessions = 2, steps = 1}]"
+
+
+def recipe(*overrides: str) -> Recipe:
+    return load_recipe("memory_r2_small", [ONE, *overrides])
+
+
+def test_the_embedded_engine_has_no_loop_of_its_own() -> None:
+    assert open_engine("embedded", recipe()) is None
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="engine 'deepspeed': not known, expected one of embedded, verl, trl"):
+        open_engine("deepspeed", recipe())
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "embedded"])
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["stages=[{sessions = 1, steps = 1}, {sessions = 2, steps = 1}]"], "2 stages"),
+        (["eval.every=1"], "eval.every is 1"),
+        (["model.backbones=separate"], "model.backbones is 'separate'"),
+        (["model.train=manager"], "model.train is 'manager'"),
+        (["model.reference=some/folder"], "model.reference is 'some/folder'"),
+        (["model.lora_rank=8"], "model.lora_rank is 8"),
+        (["model.path=openai:x"], "model.path is 'openai:x'"),
+        (["credit.rule=hcapo"], "credit.rule is 'hcapo'"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused_with_the_key_and_the_way_out(
+    engine: str, overrides: list[str], found: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_engine(engine, recipe(*overrides))
+    said = str(caught.value)
+    assert found in said and ", but " in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["learner.minibatches=2"], "learner.minibatches"),
+        (["credit.local_weight=0.5"], "credit.local_weight is 0.5"),
+        (["learner.aggregation=token"], "learner.aggregation is 'token'"),
+    ],
+)
+def test_trl_refuses_what_its_loss_has_no_place_for(overrides: list[str], found: str) -> None:
+    with pytest.raises(ConfigError, match=found):
+        open_engine("trl", recipe(*overrides))
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "embedded"])
+def test_an_engine_that_is_not_installed_says_the_line_that_installs_it(engine: str) -> None:
+    if importlib.util.find_spec(engine) is not None:
+        pytest.skip(f"{engine} is installed here")
+    with pytest.raises(MissingExtraError, match=rf"pip install 'fairmem\[{engine}\]'"):
+        open_engine(engine, recipe())
