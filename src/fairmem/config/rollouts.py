@@ -68,7 +68,21 @@ class RolloutConfig(Section):
 
 
 class RewardConfig(Section):
-    """What a rollout earns: answer F1 minus a penalty for a bank that outgrows the dialogue."""
+    """What a rollout earns: answer score minus a penalty for a bank that outgrows the dialogue, or Mem-alpha's parts."""
+
+    form: Literal["memory_r2", "mem_alpha", "mem_alpha_paper"] = "memory_r2"
+    """Parts beside the answer score: `memory_r2` a penalty for size; `mem_alpha` share of calls that worked,
+    compression and faithful content; `mem_alpha_paper` these with the published incentives (no-ops cost reward)."""
+    score: Literal["f1", "source"] = "f1"
+    """Answer score: token F1, or the metric of the question's source (`fairmem.metrics.source_score`)."""
+    spread: Literal["evidence", "all"] = "evidence"
+    """A session earns the answers whose evidence it holds, or (as in Mem-alpha) every session all of them."""
+    beta: NonNegative = 0.05
+    """Weight of compression in the forms of Mem-alpha."""
+    gamma: NonNegative = 0.1
+    """Weight of content quality there; 0 judges nothing."""
+    judge: Literal["lexical", "answerer"] = "lexical"
+    """Who judges content: words found in the chunk (no model), or the answerer's model."""
 
     f1: str = "bag"
     """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap."""

@@ -53,6 +53,7 @@ from fairmem.memory.structured_ops import (
     StoreDelete,
     StoreInsert,
     StoreNoop,
+    StoreSearch,
     StoreUpdate,
     StructuredOp,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "StoreDelete",
     "StoreInsert",
     "StoreNoop",
+    "StoreSearch",
     "StoreUpdate",
     "StructuredMemory",
     "StructuredOp",

@@ -69,11 +69,16 @@ class OpOutcome(StrEnum):
     CORE_ENTRY = "core_entry"
     """The entry is a sentence of the core text, which is changed by rewriting the core."""
 
+    FOUND = "found"
+    """A search found entries."""
+    NOTHING_FOUND = "nothing_found"
+    """A search was made and no entry shares a word with it."""
+
     @property
     def refused(self) -> bool:
         """Whether the operation could not be done as asked."""
         done = (OpOutcome.APPLIED, OpOutcome.MERGED_DUPLICATE, OpOutcome.NOOP, OpOutcome.UNCHANGED)
-        return self not in done
+        return self not in (*done, OpOutcome.FOUND, OpOutcome.NOTHING_FOUND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
     INSERT   a new entry in the semantic or the episodic store
     UPDATE   an entry of a store, rewritten; DELETE takes it out (both are those of a bank)
     CORE     the core text, rewritten as a whole
+    SEARCH   nothing changes; what is found is shown to the writer, so that it reaches every entry
 
 Nothing here raises for what a model asked, and a refused operation leaves the memory as it was. A core text that is
 too long is refused: the published code cuts words off its end, which is where the newest text is.
@@ -15,7 +16,8 @@ from typing import ClassVar, Protocol
 
 from fairmem.memory.entry import Entry
 from fairmem.memory.ops import Delete, OpContext, OpOutcome, OpResult, Update, confirmed, squeezed, text_fault
-from fairmem.memory.structured import CORE, Store, StructuredMemory
+from fairmem.memory.retrieval import Hit
+from fairmem.memory.structured import CORE, STORES, Store, StructuredMemory
 
 
 class StructuredOp(Protocol):
@@ -129,3 +131,23 @@ class StoreNoop:
     def apply(self, bank: StructuredMemory, context: OpContext) -> tuple[StructuredMemory, OpResult]:
         """The same memory."""
         return bank, OpResult(OpOutcome.NOOP)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSearch:
+    """Look for the `limit` entries that fit `content` best, in one store or (None) in each of both."""
+
+    content: str
+    store: Store | None = None
+    limit: int = 10
+    name: ClassVar[str] = "SEARCH"
+
+    def apply(self, bank: StructuredMemory, context: OpContext) -> tuple[StructuredMemory, OpResult]:
+        """The same memory, and whether there is something to show."""
+        found = self.found(bank)
+        return bank, OpResult(OpOutcome.FOUND if found else OpOutcome.NOTHING_FOUND)
+
+    def found(self, bank: StructuredMemory) -> tuple[Hit, ...]:
+        """What is found, store by store, the best first."""
+        stores = STORES if self.store is None else (self.store,)
+        return tuple(hit for store in stores for hit in bank.search(store, self.content, self.limit))
