@@ -9,6 +9,19 @@ from pydantic import Field
 from fairmem.config.section import Count, Fraction, NonNegative, Positive, Section
 
 
+class MixConfig(Section):
+    """One dataset of a mix: its first conversations are trained on, those after them validated."""
+
+    source: str
+    """A dataset of `fairmem.data`."""
+    path: str = ""
+    """File or folder of it."""
+    train: Positive = 100
+    """Conversations to train on, from the first."""
+    validation: Count = 0
+    """Conversations to validate on, those after them."""
+
+
 class DataConfig(Section):
     """The conversations."""
 
@@ -24,6 +37,14 @@ class DataConfig(Section):
     """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: Positive = 2
     """Conversations rolled out per training step."""
+    mix: tuple[MixConfig, ...] = ()
+    """Several datasets in place of `source`: training and validation conversations are those of all of them."""
+    test_source: str = ""
+    """Dataset of the test conversations, where it is another than that of training; `test` may name some of it."""
+    test_path: str = ""
+    """File or folder of `test_source`."""
+    patterns: tuple[str, ...] = ()
+    """For `village_patterns`: some of reading, two_hops, dialogue, labels, keywords; all if empty."""
     difficulty: Fraction = 0.5
     """The one dial of `village`, 0 (plain) to 1 (hard)."""
     validation_conversations: Count = 8
@@ -68,7 +89,7 @@ class RolloutConfig(Section):
 
 
 class RewardConfig(Section):
-    """What a rollout earns: answer score minus a penalty for a bank that outgrows the dialogue, or Mem-alpha's parts."""
+    """What a rollout earns: answer score minus a penalty for a bank that outgrows the dialogue, or as in Mem-alpha."""
 
     form: Literal["memory_r2", "mem_alpha", "mem_alpha_paper"] = "memory_r2"
     """Parts beside the answer score: `memory_r2` a penalty for size; `mem_alpha` share of calls that worked,

@@ -8,6 +8,7 @@ perltqa                                      share of the gold parts (between ";
 labels (nlu, trec, pubmed_rct, icl, ttl)     the answer, or what it puts in \boxed{}, is the label
 summaries (booksum, infbench_sum, keywords)  share of the gold keywords (between ",") that occur
 infbench_qa                                  ROUGE-L (F1 of the longest common subsequence of words)
+village                                      token F1
 all others (ruler, longmemeval ...)          the normalised gold answer occurs in the normalised answer
 ===========================================  ==============================================================
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from fairmem.metrics.text import normalise
+from fairmem.metrics.text import normalise, token_f1
 
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
@@ -73,6 +74,7 @@ _BY_PREFIX: tuple[tuple[str, Callable[[str, str], float]], ...] = (
     *((name, label_match) for name in ("label", "nlu", "trec", "pubmed_rct", "icl", "ttl")),
     *((name, keyword_recall) for name in ("keywords", "booksum", "infbench_sum")),
     ("infbench_qa", rouge_l),
+    ("village", token_f1),
 )
 
 

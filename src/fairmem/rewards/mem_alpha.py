@@ -1,5 +1,4 @@
-"""The reward parts of Mem-alpha (arXiv 2509.25911) beside the answer score: did the calls work, is memory short, is
-what was written true to what was said.
+"""The parts of Mem-alpha's reward (arXiv 2509.25911) beside the answer score: calls, compression and content.
 
     r_t = r1 + r2_t + beta * r3 + gamma * r4_t
 
@@ -9,11 +8,11 @@ r1 is `answer` (see `qa`), and for a turn t of K_t calls
     compression  r3 = 1 - memory tokens / tokens of all chunks
     content      r4_t = writing calls that the content judge found faithful / writing calls it judged
 
-With `form = "mem_alpha"` a reply that rightly says that there is nothing to do, and one that only deletes, lose nothing:
-r2 and r4 are 1. A reply that cannot be read earns 0 in both. With `mem_alpha_paper` the published incentives are back: a
-turn without calls earns 0 in both parts, deletions and searches stay in the denominator of r4, a repeated insert counts
-as failed and a deletion of what is not there as done. In both a judge's call that failed is left out, and a turn of
-which no call was judged is unmeasured (None), never 0.
+With `form = "mem_alpha"` a reply that says in the right form that there is nothing to do, and one that only deletes,
+lose nothing: r2 and r4 are 1. A reply that cannot be read earns 0 in both. With `mem_alpha_paper` the published
+incentives are back: a turn without calls earns 0 in both parts, deletions and searches stay in the denominator of r4,
+a repeated insert counts as failed and a deletion of what is not there as done. In both a judge's call that failed is
+left out, and a turn of which no call was judged is unmeasured (None), never 0.
 """
 
 from __future__ import annotations
