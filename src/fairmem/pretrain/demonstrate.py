@@ -26,6 +26,7 @@ from fairmem.agents.compact import (
 )
 from fairmem.agents.compact_write import render_compact_write
 from fairmem.data.village import World, decide, read, support
+from fairmem.data.village.kinds import CORE_KINDS, EPISODIC_KINDS
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.trace import Role
 from fairmem.types import Session, Turn
@@ -87,12 +88,6 @@ class Demonstration:
     role: Role
     prefix: str
     branches: tuple[tuple[str, str], ...]
-
-
-CORE_KINDS = frozenset({"city", "job"})
-"""Kinds of fact that the core text of a structured memory holds."""
-EPISODIC_KINDS = frozenset({"plan", "trip"})
-"""Kinds of fact that its episodic store holds."""
 
 
 def _kind(sentence: str) -> str:
