@@ -103,7 +103,7 @@ RCT = (
     "###24293578\nOBJECTIVE\tTo see whether rowing helps arms .\nRESULTS\tIt did help in most cases .\n"
     "METHODS\tWe rowed .\n"
 )
-NLU = "text,category\nwake me at six tomorrow morning,alarm_set\nplay some jazz for me,music_play\nset an alarm,alarm_set\n"
+NLU = "text,category\nwake me at six tomorrow morning,alarm_set\nplay some jazz,music_play\nset an alarm,alarm_set\n"
 CLINC = {
     "train": [["what is my balance", "balance"], ["move money to savings", "transfer"], ["how much is left", "balance"]]
 }
