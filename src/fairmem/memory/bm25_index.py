@@ -4,10 +4,10 @@ Adding, replacing or removing an entry touches the terms of that entry only. The
 newest first, so a new version puts one link before the list of the old one and both go on to exist. An entry that was
 replaced stays in the lists until a term has more dead links than live ones; then its list is written anew.
 
-The scores are those of `bm25_scores`. What keeps a query's cost flat as the store grows: terms are looked up from the
-rarest to the most common; once `k` entries are found that no entry with only the remaining terms can reach, those terms
-add to what was found and bring in nothing new; and of a term that more than `reach` entries have, the newest `reach`
-are looked at.
+The scores are those of `bm25_scores`. What keeps a query's cost flat as the store grows: entries are looked for from
+the rarest term to the most common, until `k` are found that no entry with only the remaining terms can reach; and of a
+term that more than `reach` entries have, the newest `reach` are looked at. So what is found has its exact score; what
+may be missed is an old entry that shares only common words with the query.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fairmem.memory.terms import term_counts
 
 K1, B = 1.5, 0.75
 """The constants of `bm25_scores`."""
-REACH = 1_000
+REACH = 200
 """Entries looked at for one term, newest first."""
 
 
@@ -90,14 +90,14 @@ class Bm25Index:
         """
         scores: dict[int, float] = {}
         terms = self._weighted(query)
+        mean = self._length / max(1, len(self._docs))
         rest = sum(bound for _, bound in terms)
         for term, bound in terms:
             if len(scores) >= k and rest < nlargest(k, scores.values())[-1]:
-                for id in scores:
-                    scores[id] += self._score(term, bound, id)
-            else:
-                for id in self._with(term, reach):
-                    scores[id] = scores.get(id, 0.0) + self._score(term, bound, id)
+                break
+            for id, doc in self._with(term, reach):
+                if id not in scores:
+                    scores[id] = sum(_score(each, most, doc, mean) for each, most in terms)
             rest -= bound
         rounded = [(id, round(score, 6)) for id, score in scores.items()]
         return sorted(rounded, key=lambda hit: (-hit[1], -hit[0]))[: max(k, 0)]
@@ -112,24 +112,21 @@ class Bm25Index:
                 found.append((known.live, term, idf * (K1 + 1)))
         return [(term, bound) for _, term, bound in sorted(found)]
 
-    def _with(self, term: str, reach: int) -> list[int]:
-        """The newest `reach` entries that have `term`."""
+    def _with(self, term: str, reach: int) -> list[tuple[int, _Doc]]:
+        """The newest `reach` entries that have `term`, with their texts."""
         known = self._terms.get(term)
-        link, found = (None if known is None else known.head), list[int]()
+        link, found = (None if known is None else known.head), list[tuple[int, _Doc]]()
         while link is not None and len(found) < reach:
             id, stamp, link = link
             doc = self._docs.get(id)
             if doc is not None and doc.stamp == stamp:
-                found.append(id)
+                found.append((id, doc))
         return found
 
-    def _score(self, term: str, bound: float, id: int) -> float:
-        doc = self._docs.get(id)
-        frequency = doc.counts.get(term, 0) if doc is not None else 0
-        if doc is None or not frequency:
-            return 0.0
-        mean = self._length / len(self._docs)
-        return bound * frequency / (frequency + K1 * (1 - B + B * doc.length / mean))
+
+def _score(term: str, bound: float, doc: _Doc, mean: float) -> float:
+    frequency = doc.counts.get(term, 0)
+    return bound * frequency / (frequency + K1 * (1 - B + B * doc.length / mean)) if frequency else 0.0
 
 
 def _living(link: _Link | None, docs: PersistentMap[int, _Doc]) -> _Link | None:
