@@ -23,7 +23,7 @@ from fairmem.memory.terms import term_counts
 
 K1, B = 1.5, 0.75
 """The constants of `bm25_scores`."""
-REACH = 200
+REACH = 64
 """Entries looked at for one term, newest first."""
 
 

@@ -31,8 +31,9 @@ def test_a_writer_fills_a_structured_memory_that_answers_everything() -> None:
 
 
 def test_rerollouts_start_from_the_very_memory_of_their_parent_and_get_credit_of_their_own() -> None:
-    forgets = {("g0", "writer", 2): "none", ("g1", "writer", 1): "none"}
-    played = play(at(forgets), EVERYWHERE, roles="writer", reward=ALPHA)
+    played = play(
+        at({("g0", "writer", 2): "none", ("g1", "writer", 1): "none"}), EVERYWHERE, roles="writer", reward=ALPHA
+    )
     parents = {branch.id: branch for branch in played.tree.global_branches}
     for local in (branch for branch in played.tree.branches if branch.kind == "local"):
         assert local.parent is not None and local.fork_session is not None
@@ -49,8 +50,11 @@ def test_a_failed_call_ends_the_branch_and_is_never_a_reward_of_zero() -> None:
 
 
 def test_the_parts_are_on_the_trace_and_every_written_text_carries_its_verdict() -> None:
-    lies = {("g0", "writer", 1, 0): "a INSERT semantic Zoe rides zebras.\nb INSERT semantic Bo owns a fork."}
-    played = play(at(lies), roles="writer", reward=ALPHA)
+    played = play(
+        at({("g0", "writer", 1, 0): "a INSERT semantic Zoe rides zebras.\nb INSERT semantic Bo owns a fork."}),
+        roles="writer",
+        reward=ALPHA,
+    )
     turn = played.turn("g0", "writer-1.0")
     assert [op.faithful for op in turn.ops] == [False, True]
     first, second, _ = played.branches["g0"].rewards
@@ -81,8 +85,7 @@ def test_a_verdict_that_failed_is_named_on_the_operation_and_left_out() -> None:
 
 
 def test_every_session_earns_the_whole_quiz_where_the_recipe_spreads_it() -> None:
-    forgets = {("g0", "writer", 1): "none"}
-    played = play(at(forgets), roles="writer", reward=ALPHA.model_copy(update={"spread": "all"}))
+    played = play(at({("g0", "writer", 1): "none"}), roles="writer", reward=ALPHA.model_copy(update={"spread": "all"}))
     assert played.answers("g0") == dict.fromkeys((1, 2, 3), 8 / 12)
     assert [reward.questions for reward in played.branches["g0"].rewards] == [12, 12, 12]
 
