@@ -38,8 +38,8 @@ class DataConfig(Section):
     conversations_per_step: Positive = 2
     """Conversations rolled out per training step."""
     mix: tuple[MixConfig, ...] = ()
-    """Several datasets in place of `source`, each a table of `source`, `path`, `train` and `validation` (how many of its
-    first conversations are trained on, how many after them validated)."""
+    """Several datasets in place of `source`, each a table of `source`, `path`, `train` and `validation`: how many of
+    its first conversations are trained on, and how many after them validated."""
     test_source: str = ""
     """Dataset of the test conversations, where it is another than that of training; `test` may name some of it."""
     test_path: str = ""
