@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +100,34 @@ def conversation(name: str, stream: Stream, questions: Sequence[Question]) -> Co
     """The stream as a conversation; everybody who speaks in it takes part."""
     speakers = dict.fromkeys(turn.speaker for session in stream.sessions for turn in session.turns)
     return Conversation(name, tuple(speakers), stream.sessions, tuple(questions))
+
+
+def rechunked(talk: Conversation, most: int = MOST_TOKENS) -> Conversation:
+    """`talk` with every session of more than `most` tokens cut, between turns, into several of the same time.
+
+    A turn that is longer by itself is a session of its own. Questions hold after the new sessions as they did before.
+    """
+    sessions: list[Session] = []
+    last: dict[int, int] = {}
+    for session in talk.sessions:
+        size, held = 0, list[Turn]()
+        for turn in session.turns:
+            tokens = marks(turn.text)
+            if held and size + tokens > most:
+                sessions.append(Session(len(sessions) + 1, session.time, tuple(held)))
+                size, held = 0, []
+            size, held = size + tokens, [*held, turn]
+        sessions.append(Session(len(sessions) + 1, session.time, tuple(held)))
+        last[session.index] = len(sessions)
+    questions = tuple(
+        replace(
+            question,
+            asked_from=last.get(question.asked_from, len(sessions)),
+            valid_until=None if question.valid_until is None else last.get(question.valid_until, len(sessions)),
+        )
+        for question in talk.questions
+    )
+    return replace(talk, sessions=tuple(sessions), questions=questions)
 
 
 def chosen(

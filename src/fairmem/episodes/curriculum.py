@@ -14,6 +14,7 @@ from typing import Any
 from fairmem.config import Recipe
 from fairmem.data import DATASETS, load
 from fairmem.data.contamination import refuse_overlap
+from fairmem.data.stream import rechunked
 from fairmem.episodes.stages import StepPlan
 from fairmem.errors import ConfigError
 from fairmem.seeds import python_rng
@@ -80,7 +81,7 @@ class Conversations:
         """The conversations of a mix, source by source; test ones share no original with them."""
         train, validation = list[Conversation](), list[Conversation]()
         for part in self._recipe.data.mix:
-            found = load(part.source, Path(part.path) if part.path else None)
+            found = [rechunked(talk) for talk in load(part.source, Path(part.path) if part.path else None)]
             if len(found) < part.train + part.validation:
                 raise ConfigError(
                     f"data.mix: {part.source} in {part.path} holds {len(found)} conversations, expected at least "
@@ -100,7 +101,8 @@ class Conversations:
         if not data.test_source:
             return ()
         path = Path(data.test_path) if data.test_path else None
-        return load(data.test_source, path, **({"conversations": data.test} if data.test else {}))
+        options: dict[str, Any] = {"conversations": data.test} if data.test else {}
+        return [rechunked(talk) for talk in load(data.test_source, path, **options)]
 
     def _check_validation(self, remedy: str) -> None:
         curriculum = self._recipe.curriculum

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from fairmem.data import booksum, hotpotqa, identify, nlu, perltqa, pubmed_rct, squad, trec
 from fairmem.data.base import DATASETS
 from fairmem.data.contamination import overlap, refuse_overlap
-from fairmem.data.stream import MOST_TOKENS, Piece, conversation, make_stream, marks
+from fairmem.data.stream import MOST_TOKENS, Piece, conversation, make_stream, marks, rechunked
 from fairmem.errors import DataError
-from fairmem.types import Conversation, Turn
+from fairmem.types import Conversation, Question, Session, Turn
 
 
 def write(path: Path, content: Any) -> Path:
@@ -233,9 +234,20 @@ def test_shared_originals_are_found_however_they_were_cut() -> None:
     refuse_overlap([train], [_talk("clean", "Yes.", "Nothing here was seen in training, not a line of it.")])
 
 
-def test_a_dated_piece_begins_a_chunk_of_its_own() -> None:
-    from datetime import datetime
+def test_a_session_that_is_too_long_becomes_several_and_its_questions_hold_after_the_last() -> None:
+    day = datetime(2023, 1, 2)
+    turns = tuple(Turn(f"D1:{n}", "User", "one two three four.") for n in range(1, 6))  # 5 tokens each
+    late = Session(2, day, (Turn("D2:1", "User", "one."),))
+    question = Question("q", "?", "x", "single_hop", ("D1:2",), 1, valid_until=1)
+    talk = Conversation("c", ("User",), (Session(1, day, turns), late), (question,))
+    cut = rechunked(talk, most=10)
+    assert [len(session.turns) for session in cut.sessions] == [2, 2, 1, 1]
+    assert [session.index for session in cut.sessions] == [1, 2, 3, 4]
+    assert (cut.questions[0].asked_from, cut.questions[0].valid_until) == (3, 3)
+    assert rechunked(talk) == talk
 
+
+def test_a_dated_piece_begins_a_chunk_of_its_own() -> None:
     stream = make_stream([Piece("a", "One.", datetime(2023, 1, 2)), Piece("b", "Two.", datetime(2023, 1, 3))])
     assert [session.time.day for session in stream.sessions] == [2, 3]
     assert stream.sessions[0].turns[0] == Turn("D1:1", "User", "One.")
