@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig
+from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig, parse_recipe
 from fairmem.data import locomo
 from fairmem.data.stream import marks
 from fairmem.data.village import generate
@@ -146,7 +146,7 @@ def test_a_mix_trains_on_all_its_sources_and_refuses_to_test_on_what_it_trains_o
             "test_source": "memory_agent_bench",
             "test_path": str(tmp_path / "test.jsonl"),
         }
-        return Conversations(Recipe.model_validate({"data": data}))
+        return Conversations(parse_recipe({"data": data}, where="mix"))
 
     talks = conversations("Doc 1. Nothing that was ever trained on. " * 500)
     step = StepPlan(0, 0, StageConfig(sessions=8, steps=1), 0)
