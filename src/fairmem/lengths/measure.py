@@ -56,9 +56,10 @@ def measure_length(
 ) -> dict[str, Any]:
     """The numbers of one length.
 
-    `memory_ms` is the processor time of memory alone (search and operations) per chunk, `ms` the time of everything;
-    both for the first and the last tenth of the stream. `search_ms` is processor time per question. `kb_per_chunk` is the growth of resident memory in the first and the second
-    half. `score_early` and `score_late` are of the questions about the first and the last half.
+    `memory_ms` is the processor time of memory alone (search and operations) per chunk, `ms` the time of
+    everything; both for the first and the last tenth of the stream. `search_ms` is processor time per question.
+    `kb_per_chunk` is the growth of resident memory in the first and the second half. `score_early` and `score_late`
+    are of the questions about the first and the last half.
     """
     stream = LongStream(tokens, settings.seed, settings.lanes, player.chunks_per_session)
     memory = StructuredMemory.empty()
