@@ -132,3 +132,58 @@ def test_the_paper_recipe_trains_on_none_of_its_test_conversations() -> None:
     data = load_recipe("memory_r2_paper").data
     named = [*data.train, *data.validation, *data.test]
     assert len(set(named)) == len(named) and "conv-47" not in named  # the paper's other training conversation
+
+
+MEM_ALPHA = {
+    "rollouts": 8,
+    "rerolled": 0.0,
+    "temperature": 1.0,
+    "beta, gamma": (0.05, 0.1),
+    "reward": ("mem_alpha_paper", "source", "all", "answerer"),
+    "core": 512,
+    "calls per chunk": (1, 0),
+    "shown per store": 20,
+    "replies": (2048, 2048),
+    "instances per step": 32,
+    "rule and scale": ("broadcast", "std", 1e-6),
+    "learning rate": 1e-6,
+    "weight decay": 0.01,
+    "warmup": 10,
+    "clip": (0.2, 0.2, 3.0),
+    "ratio and mean": ("token", "token"),
+    "KL": 0.001,
+    "entropy": 0.0,
+    "gradient norm": 1.0,
+    "steps": 205,
+}
+"""The settings of Mem-alpha's main run."""
+
+
+def test_the_mem_alpha_recipe_holds_the_published_settings() -> None:
+    recipe = load_recipe("mem_alpha_paper")
+    agents, rollout, reward, learner = recipe.agents, recipe.rollout, recipe.reward, recipe.learner
+    found = {
+        "rollouts": rollout.global_group,
+        "rerolled": rollout.local_fraction,
+        "temperature": rollout.temperature,
+        "beta, gamma": (reward.beta, reward.gamma),
+        "reward": (reward.form, reward.score, reward.spread, reward.judge),
+        "core": agents.core_max_tokens,
+        "calls per chunk": (agents.chunks_per_session, agents.search_rounds),
+        "shown per store": agents.shown_per_store,
+        "replies": (agents.manager_max_tokens, agents.answerer_max_tokens),
+        "instances per step": recipe.data.conversations_per_step,
+        "rule and scale": (recipe.credit.rule, recipe.credit.scale, recipe.credit.floor),
+        "learning rate": learner.lr,
+        "weight decay": learner.weight_decay,
+        "warmup": learner.warmup_steps,
+        "clip": (learner.clip_low, learner.clip_high, learner.dual_clip),
+        "ratio and mean": (learner.ratio, learner.aggregation),
+        "KL": learner.kl,
+        "entropy": learner.entropy,
+        "gradient norm": learner.grad_clip,
+        "steps": recipe.steps,
+    }
+    assert found == MEM_ALPHA
+    sources = [part.source for part in recipe.data.mix]
+    assert len(set(sources)) == 8 and recipe.data.test_source == "memory_agent_bench"

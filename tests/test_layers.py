@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("episodes",),
     ("eval",),
     ("drift",),
-    ("train", "pretrain", "study", "demo", "lab", "serve", "ui"),
+    ("train", "pretrain", "study", "demo", "lab", "lengths", "serve", "ui"),
     ("cli",),
     ("__main__",),
 )

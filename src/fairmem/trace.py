@@ -87,7 +87,7 @@ class OpRecord(_Record):
     """One memory operation as it was applied: what the model asked for and what came of it."""
 
     op: str
-    """INSERT, UPDATE, DELETE or NOOP."""
+    """INSERT, UPDATE, DELETE or NOOP; of a structured memory also CORE or SEARCH."""
     outcome: str
     """A value of `fairmem.memory.OpOutcome`."""
     entry: int | None = None
@@ -96,6 +96,12 @@ class OpRecord(_Record):
     content: str | None = None
     source: str | None = None
     """Turn id given as provenance."""
+    store: str | None = None
+    """Structured memory: the store that was written."""
+    faithful: bool | None = None
+    """Whether a content judge found that the chunk supports what was written; None if it was not asked or failed."""
+    judge_failure: CallFailure | None = None
+    """Why the content judge gave no verdict."""
 
 
 class RoleTurn(_Record):

@@ -1,9 +1,9 @@
 """The roles of a memory agent: what each is shown, and how its reply is read.
 
-Extractor (`TurnContext` -> facts), manager (facts and related entries -> operations) and answerer (question and
-entries -> text), or a single agent (turns and related entries -> operations) in place of the first two, each have
-`prompt(...)` and `parse(...)`; sampling in between is the caller's business. Two prompt families: `instruct` (JSON)
-and `compact` (short lines, see `compact`). Parsers never raise.
+Extractor (`TurnContext` -> facts), manager (facts and related entries -> operations) and answerer (question and entries
+-> text), or a single agent (turns and related entries -> operations) or the writer of a structured memory in place of
+the first two, each have `prompt(...)` and `parse(...)`; sampling in between is the caller's business. Two prompt
+families: `instruct` (JSON) and `compact` (short lines, see `compact`). Parsers never raise.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from fairmem.agents.manager import Manager
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.single import SingleAgent
 from fairmem.agents.wording import NO_INFORMATION
+from fairmem.agents.writer import Shown, Writer
 
 __all__ = [
     "Answer",
@@ -38,8 +39,10 @@ __all__ = [
     "Fact",
     "Manager",
     "NO_INFORMATION",
+    "Shown",
     "SingleAgent",
     "TurnContext",
+    "Writer",
     "by_update",
     "fact_letter",
     "format_answer",

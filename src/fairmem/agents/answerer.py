@@ -16,7 +16,7 @@ from fairmem.agents.context import by_update
 from fairmem.agents.parsing import outcome_of, snippet
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line, says_no_information
-from fairmem.memory import Entry, Hit, MemoryBank, Retriever
+from fairmem.memory import STORES, Entry, Hit, Memory, Retriever, StructuredMemory
 from fairmem.policy import Family, Message, Prompt
 from fairmem.trace import ParseOutcome, Role
 
@@ -41,7 +41,8 @@ class Answerer:
     Attributes:
         family: Prompt family the model understands.
         retriever: Ranks entries by nearness to the question.
-        per_speaker: Most entries shown per speaker.
+        per_speaker: Most entries of a bank shown per speaker.
+        per_store: Most entries of a structured memory shown per store, by BM25, beside its core.
         min_score: Least score, in the retriever's own unit, of an entry that is shown. The default lets every
             cosine pass: an entry that answers a question may share no word with it.
         max_tokens: Most tokens of a reply.
@@ -55,6 +56,7 @@ class Answerer:
     per_speaker: int = 30
     min_score: float = -1.0
     max_tokens: int = 512
+    per_store: int = 20
     role: ClassVar[Role] = "answerer"
 
     def __post_init__(self) -> None:
@@ -66,8 +68,17 @@ class Answerer:
         """SHA-256 of the prompt template."""
         return load_prompt(self.family, self.role).prompt_hash
 
-    def ranked(self, bank: MemoryBank, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
-        """The nearest entries of each speaker, the best of all first."""
+    def ranked(self, bank: Memory, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
+        """The nearest entries of each speaker, the best of all first; of a structured memory, those of each store.
+
+        The sentences of its core come before all others.
+        """
+        if isinstance(bank, StructuredMemory):
+            hits = [hit for store in STORES for hit in bank.search(store, question_text, self.per_store)]
+            return (
+                *bank.core_entries,
+                *(hit.entry for hit in sorted(hits, key=lambda hit: (-hit.score, hit.entry.id))),
+            )
         found: list[Hit] = []
         for speaker in dict.fromkeys(speakers):
             own = [entry for entry in bank.entries if entry.speaker == speaker]
@@ -75,8 +86,8 @@ class Answerer:
                 found.extend(self.retriever.rank(own, question_text, self.per_speaker, self.min_score))
         return tuple(hit.entry for hit in sorted(found, key=lambda hit: (-hit.score, hit.entry.id)))
 
-    def shown(self, bank: MemoryBank, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
-        """The entries to answer from: the nearest of each speaker, by (time of last update, id)."""
+    def shown(self, bank: Memory, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
+        """The entries to answer from: those of `ranked`, by (time of last update, id)."""
         return by_update(self.ranked(bank, question_text, speakers))
 
     def prompt(self, question_text: str, shown: Sequence[Entry], speakers: Sequence[str]) -> Prompt:

@@ -33,10 +33,11 @@ ARROW = " -> "
 """Stands between the content of an entry and what is to take its place."""
 
 _FACT_LINE = re.compile(r"([0-9]{1,6}) +(\S.*)")
-_OP_LINE = re.compile(r"([a-z]{1,3}) +([A-Za-z]+)(?: +(.*))?")
+OP_LINE = re.compile(r"([a-z]{1,3}) +([A-Za-z]+)(?: +(.*))?")
+"""One line of a decision: letter, operation, what follows."""
 _MARKED = re.compile(r"=\s*([^=]*[^=\s])\s*=")
 _POSITION = re.compile(r"([0-9]{1,6})(?: +(.*))?")
-_OP_NAMES = {
+OP_NAMES = {
     "INSERT": "INSERT",
     "ADD": "INSERT",
     "UPDATE": "UPDATE",
@@ -44,6 +45,7 @@ _OP_NAMES = {
     "NOOP": "NOOP",
     "NONE": "NOOP",
 }
+"""Word of a line -> operation."""
 _ON_ENTRY = ("UPDATE", "DELETE")
 
 Change = tuple[int, str, int | None, str | None]
@@ -154,7 +156,7 @@ def format_answer(support: Sequence[tuple[str, str]]) -> str:
     return " ".join(quotes) or NO_INFORMATION
 
 
-def _complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
+def complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
     """Non-blank lines of `text`, and the reason why the last was left out if the reply was cut inside it."""
     lines = text.split("\n")
     cut = one_line(lines.pop()) if truncated else ""
@@ -164,7 +166,7 @@ def _complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
 
 def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tuple[int, str]]:
     """Read an extractor reply about `turns` turns as (turn number from 1, fact) items."""
-    lines, dropped = _complete_lines(text, truncated)
+    lines, dropped = complete_lines(text, truncated)
     if [line.lower() for line in lines] == [NOTHING]:
         return Parsed((), ParseOutcome.TRUNCATED if truncated else ParseOutcome.EMPTY, tuple(dropped))
     items: dict[tuple[int, str], None] = {}
@@ -200,7 +202,7 @@ def parse_compact_decision(
     store (`a UPDATE Ana lives in Paris. -> Ana lives in Lodz.`, or `a UPDATE 1 Ana lives in Lodz.`), a turn may give
     several INSERTs of different wording, and a turn that no line mentions gets nothing.
     """
-    lines, dropped = _complete_lines(text, truncated)
+    lines, dropped = complete_lines(text, truncated)
     index_of = {fact_letter(index): index for index in range(facts)}
     changes: list[Change] = []
     position_of = {compact_line(entry): at for at, entry in reversed(list(enumerate(shown, 1)))}
@@ -210,8 +212,8 @@ def parse_compact_decision(
     nothing = [line.lower() for line in lines] == [NOTHING]
     formed = nothing
     for line in [] if nothing else lines:
-        match = _OP_LINE.fullmatch(line)
-        name = _OP_NAMES.get(match[2].upper()) if match else None
+        match = OP_LINE.fullmatch(line)
+        name = OP_NAMES.get(match[2].upper()) if match else None
         if match is None or name is None:
             dropped.append(f"not 'LETTER OPERATION': {snippet(line)}")
             continue
@@ -221,7 +223,7 @@ def parse_compact_decision(
             dropped.append(f"no fact {match[1]} among {facts}: {snippet(line)}")
             continue
         mentioned.add(index)
-        change = _change(index, name, match[3] or "", position_of, len(shown))
+        change = read_change(index, name, match[3] or "", position_of, len(shown))
         if isinstance(change, str):
             dropped.append(f"{change}: {snippet(line)}")
         elif worded and name in ("INSERT", "UPDATE") and change[3] is None:
@@ -244,7 +246,7 @@ def parse_compact_decision(
     return Parsed(tuple(changes), outcome, tuple(dropped))
 
 
-def _change(index: int, name: str, rest: str, position_of: Mapping[str, int], shown: int) -> Change | str:
+def read_change(index: int, name: str, rest: str, position_of: Mapping[str, int], shown: int) -> Change | str:
     """The change that `name rest` asks for on fact `index`, or the reason why it cannot be used."""
     position = _POSITION.fullmatch(rest)
     if name in _ON_ENTRY:
@@ -282,7 +284,7 @@ def parse_compact_answer(text: str, truncated: bool) -> Parsed[str]:
 
     `no information` is an item with outcome EMPTY.
     """
-    lines, dropped = _complete_lines(text, truncated)
+    lines, dropped = complete_lines(text, truncated)
     dropped += [f"text after the answer: {snippet(line)}" for line in lines[1:]]
     answer = [", ".join(_MARKED.findall(line)) or line for line in lines[:1]]
     outcome = outcome_of(truncated=truncated, formed=bool(answer), kept=len(answer), dropped=len(dropped))

@@ -82,6 +82,8 @@ def _values(field: dict[str, Any]) -> str:
     """What a field accepts, in words."""
     if "anyOf" in field:
         return " or ".join(_values(option) for option in field["anyOf"] if option.get("type") != "null")
+    if "$ref" in field:
+        return "tables"
     if "const" in field:
         return f"`{field['const']}`"
     if "enum" in field:

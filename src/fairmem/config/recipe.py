@@ -67,8 +67,8 @@ class Recipe(Section):
 def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
     """(whether it is so, what the recipe asks for, what it cannot go with and what to do) for pairs of keys."""
     model, agents, curriculum = recipe.model, recipe.agents, recipe.curriculum
-    single = agents.roles == "single"
-    alone = "agents.roles is 'single': one agent has no"
+    single = agents.roles != "two"
+    alone = f"agents.roles is '{agents.roles}': one agent has no"
     yield (
         single and model.train != "all",
         f"model.train is '{model.train}'",

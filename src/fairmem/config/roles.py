@@ -40,8 +40,9 @@ class AnswererConfig(Section):
 class AgentsConfig(Section):
     """What the three roles see and how much they may write."""
 
-    roles: Literal["two", "single"] = "two"
-    """Extractor and manager, or one agent that reads turns and writes operations in one call per chunk."""
+    roles: Literal["two", "single", "writer"] = "two"
+    """Extractor and manager, one agent that reads turns and writes operations in one call per chunk, or the writer of a
+    structured memory (core, semantic and episodic store)."""
     chunks_per_session: Positive = 2
     """Slices a session is cut into; one extractor and one manager call each."""
     related_per_fact: Positive = 5
@@ -52,6 +53,14 @@ class AgentsConfig(Section):
     """Entries below this retrieval score are not shown to the manager."""
     shown_per_speaker: Positive = 8
     """Entries per speaker that the answerer sees (30 in Memory-R2)."""
+    shown_per_store: Positive = 20
+    """Entries per store of a structured memory that the answerer sees, beside the core."""
+    core_max_tokens: Positive = 512
+    """Most tokens of the core text of a structured memory; a longer one is refused."""
+    search_rounds: Count = 0
+    """How often the writer may search its memory before it is done with a chunk (`instruct` models only)."""
+    writer_calls: Literal["text", "native"] = "text"
+    """How the writer calls its tools: as JSON in its reply, or natively at an endpoint that has tool calling."""
     retriever: str = "hybrid"
     """A key of `fairmem.memory.RETRIEVERS`."""
     embedder: str = "hashed"
@@ -59,7 +68,7 @@ class AgentsConfig(Section):
     extractor_max_tokens: Positive = 96
     """Most tokens of one extractor reply."""
     manager_max_tokens: Positive = 96
-    """Most tokens of one manager (or single agent) reply."""
+    """Most tokens of one manager (or single agent, or writer) reply."""
     answerer_max_tokens: Positive = 96
     """Most tokens of one answer."""
     history: bool = False

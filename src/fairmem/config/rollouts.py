@@ -9,6 +9,19 @@ from pydantic import Field
 from fairmem.config.section import Count, Fraction, NonNegative, Positive, Section
 
 
+class MixConfig(Section):
+    """One dataset of a mix: its first conversations are trained on, those after them validated."""
+
+    source: str
+    """A dataset of `fairmem.data`."""
+    path: str = ""
+    """File or folder of it."""
+    train: Positive = 100
+    """Conversations to train on, from the first."""
+    validation: Count = 0
+    """Conversations to validate on, those after them."""
+
+
 class DataConfig(Section):
     """The conversations."""
 
@@ -24,6 +37,15 @@ class DataConfig(Section):
     """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: Positive = 2
     """Conversations rolled out per training step."""
+    mix: tuple[MixConfig, ...] = ()
+    """Several datasets in place of `source`, each a table of `source`, `path`, `train` and `validation`: how many of
+    its first conversations are trained on, and how many after them validated."""
+    test_source: str = ""
+    """Dataset of the test conversations, where it is another than that of training; `test` may name some of it."""
+    test_path: str = ""
+    """File or folder of `test_source`."""
+    patterns: tuple[str, ...] = ()
+    """For `village_patterns`: some of reading, two_hops, dialogue, labels, keywords; all if empty."""
     difficulty: Fraction = 0.5
     """The one dial of `village`, 0 (plain) to 1 (hard)."""
     validation_conversations: Count = 8
@@ -68,7 +90,21 @@ class RolloutConfig(Section):
 
 
 class RewardConfig(Section):
-    """What a rollout earns: answer F1 minus a penalty for a bank that outgrows the dialogue."""
+    """What a rollout earns: answer score minus a penalty for a bank that outgrows the dialogue, or as in Mem-alpha."""
+
+    form: Literal["memory_r2", "mem_alpha", "mem_alpha_paper"] = "memory_r2"
+    """Parts beside the answer score: `memory_r2` a penalty for size; `mem_alpha` share of calls that worked,
+    compression and faithful content; `mem_alpha_paper` these with the published incentives (no-ops cost reward)."""
+    score: Literal["f1", "source"] = "f1"
+    """Answer score: token F1, or the metric of the question's source (`fairmem.metrics.source_score`)."""
+    spread: Literal["evidence", "all"] = "evidence"
+    """A session earns the answers whose evidence it holds, or (as in Mem-alpha) every session all of them."""
+    beta: NonNegative = 0.05
+    """Weight of compression in the forms of Mem-alpha."""
+    gamma: NonNegative = 0.1
+    """Weight of content quality there; 0 judges nothing."""
+    judge: Literal["lexical", "answerer"] = "lexical"
+    """Who judges content: words found in the chunk (no model), or the answerer's model."""
 
     f1: str = "bag"
     """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap."""

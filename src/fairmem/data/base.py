@@ -35,6 +35,7 @@ class DatasetSpec:
         description: One sentence.
         files: Names that its files or folders usually have, as patterns, to see whether a copy is present.
         checksums: SHA-256 of a published file -> its name.
+        stream: Texts as a stream of chunks; train and test are checked for shared originals.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DatasetSpec:
     description: str
     files: tuple[str, ...] = ()
     checksums: Mapping[str, str] = field(default_factory=dict[str, str])
+    stream: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -113,6 +115,24 @@ def _load_village(
     return generate(seed, cast("Split", split), conversations, sessions, difficulty, start)
 
 
+def _load_patterns(
+    path: Path | None,
+    seed: int = 0,
+    split: str = "train",
+    conversations: int = 10,
+    sessions: int = 8,
+    difficulty: float = 0.5,
+    start: int = 0,
+    patterns: Sequence[str] = (),
+) -> list[Conversation]:
+    from fairmem.data.village import Split
+    from fairmem.data.village.patterns import generate_patterns
+
+    if path is not None:
+        raise ConfigError(f"dataset 'village_patterns' is generated and takes no path, found {path}")
+    return generate_patterns(seed, cast("Split", split), conversations, sessions, difficulty, start, patterns)
+
+
 DATASETS: dict[str, DatasetSpec] = {
     spec.name: spec
     for spec in (
@@ -156,6 +176,7 @@ DATASETS: dict[str, DatasetSpec] = {
             _by_path("memory_agent_bench"),
             "Long texts read piece by piece, then many questions: retrieval, learning, understanding, conflicts.",
             ("*Accurate_Retrieval*.json*", "*Test_Time_Learning*.json*", "*Conflict_Resolution*.json*"),
+            stream=True,
         ),
         DatasetSpec(
             "beam",
@@ -174,6 +195,69 @@ DATASETS: dict[str, DatasetSpec] = {
             ("questions_*.csv",),
         ),
         DatasetSpec(
+            "squad",
+            "CC BY-SA 4.0",
+            "https://rajpurkar.github.io/SQuAD-explorer (train-v2.0.json, dev-v2.0.json)",
+            _by_path("squad"),
+            "Articles read out paragraph by paragraph, then their questions: single-hop reading.",
+            ("train-v*.json", "dev-v*.json", "squad*.json"),
+            stream=True,
+        ),
+        DatasetSpec(
+            "hotpotqa",
+            "CC BY-SA 4.0",
+            "https://hotpotqa.github.io (hotpot_train_v1.1.json, hotpot_dev_distractor_v1.json)",
+            _by_path("hotpotqa"),
+            "Paragraphs read out, then questions that need two of them: multi-hop reading.",
+            ("hotpot*.json*",),
+            stream=True,
+        ),
+        DatasetSpec(
+            "perltqa",
+            "see its repository (LICENSE.txt)",
+            "https://github.com/Elvin-Yiming-Du/PerLTQA (folder Dataset/en_v2)",
+            _by_path("perltqa"),
+            "The life of a character, its relations, events and dialogues, then questions about it.",
+            ("perltqa*.json",),
+            stream=True,
+        ),
+        DatasetSpec(
+            "nlu",
+            "HWU64 CC BY 4.0, CLINC150 CC BY 3.0",
+            "https://github.com/alexa/dialoglue (hwu) and https://github.com/clinc/oos-eval (data_full.json)",
+            _by_path("nlu"),
+            "Utterances with their intent as a number, then others to be labelled: learning from a stream.",
+            ("*hwu*.csv", "data_full.json", "*banking*.csv"),
+            stream=True,
+        ),
+        DatasetSpec(
+            "trec",
+            "not stated",
+            "https://cogcomp.seas.upenn.edu/Data/QA/QC (train_5500.label, TREC_10.label)",
+            _by_path("trec"),
+            "Questions with the class of what they ask for as a number, then others to be labelled.",
+            ("train_5500.label", "TREC_10.label"),
+            stream=True,
+        ),
+        DatasetSpec(
+            "pubmed_rct",
+            "see its repository",
+            "https://github.com/Franck-Dernoncourt/pubmed-rct (PubMed_20k_RCT/train.txt)",
+            _by_path("pubmed_rct"),
+            "Sentences of medical abstracts with their section as a number, then others to be labelled.",
+            ("*pubmed*rct*.txt",),
+            stream=True,
+        ),
+        DatasetSpec(
+            "booksum",
+            "BSD-3-Clause (the books are in the public domain)",
+            "https://github.com/salesforce/booksum (as JSON lines with chapter and summary_text)",
+            _by_path("booksum"),
+            "A chapter read out, then one request for a summary, scored by its keywords.",
+            ("*booksum*.json*",),
+            stream=True,
+        ),
+        DatasetSpec(
             "msc",
             "none stated (ParlAI code MIT, PersonaChat part CC BY 4.0)",
             "https://parl.ai/projects/msc (PersonaSummary: session_1_valid.jsonl ... session_4_valid.jsonl)",
@@ -187,6 +271,13 @@ DATASETS: dict[str, DatasetSpec] = {
             "generated from a seed; nothing to download",
             _load_village,
             "Seeded conversations with known changes to what is worth remembering, and questions about them.",
+        ),
+        DatasetSpec(
+            "village_patterns",
+            "Apache-2.0 (generated by fairmem)",
+            "generated from a seed; nothing to download",
+            _load_patterns,
+            "The village in Mem-alpha's patterns: reading, two hops, dialogue, labels, keywords.",
         ),
     )
 }

@@ -57,10 +57,10 @@ def kind_of(value: object) -> str:
     return _KINDS.get(type(value), type(value).__name__)
 
 
-def read_text(path: Path, hint: str) -> str:
-    """The UTF-8 text of the file at `path`; `hint` ends the error for a missing file and says where to get it."""
+def read_text(path: Path, hint: str, encoding: str = "utf-8") -> str:
+    """The text of the file at `path`; `hint` ends the error for a missing file and says where to get it."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding=encoding)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {hint}") from None
     except OSError as error:

@@ -88,15 +88,21 @@ def looks_like(path: Path) -> str:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
-        for name, patterns in (("msc", ("session_*_*.jsonl",)), ("personamem", ("questions_*.csv",))):
+        for name, patterns in (
+            ("msc", ("session_*_*.jsonl",)),
+            ("personamem", ("questions_*.csv",)),
+            ("perltqa", ("perltmem*.json",)),
+        ):
             if any(any(path.glob(pattern)) for pattern in patterns):
                 return name
         if next(path.rglob("chat.json"), None) is not None:
             return "beam"
         raise DataError(
-            f"{path}: a folder of no known dataset; expected MSC's session_N_*.jsonl, PersonaMem's questions_*.csv "
-            "or BEAM's chat.json in it"
+            f"{path}: a folder of no known dataset; expected MSC's session_N_*.jsonl, PersonaMem's questions_*.csv, "
+            "PerLTQA's perltmem*.json or BEAM's chat.json in it"
         )
+    if path.suffix != ".parquet" and (named := _of_first_line(path)):
+        return named
     if path.suffix == ".csv":
         return "personamem"
     if path.suffix == ".parquet":
@@ -105,6 +111,19 @@ def looks_like(path: Path) -> str:
     if name is None:
         raise DataError(f"{path}: of no known dataset; `fairmem data list` names those there are")
     return name
+
+
+def _of_first_line(path: Path) -> str | None:
+    """The dataset of a file that is not JSON, by its first line."""
+    from fairmem.data import nlu, pubmed_rct, trec
+
+    with path.open("rb") as file:
+        line = file.readline(10_000).decode("latin-1").strip()
+    if pubmed_rct.looks_like(line):
+        return "pubmed_rct"
+    if trec.looks_like(line):
+        return "trec"
+    return "nlu" if path.suffix == ".csv" and nlu.looks_like_header(line) else None
 
 
 def _content(path: Path) -> Any:
@@ -120,7 +139,7 @@ def _content(path: Path) -> Any:
 
 
 def _of_content(content: Any) -> str | None:
-    from fairmem.data import longmemeval, membench, memory_agent_bench, msc_self_instruct
+    from fairmem.data import booksum, hotpotqa, longmemeval, membench, memory_agent_bench, msc_self_instruct, nlu, squad
 
     items = cast("list[Any]", content) if isinstance(content, list) else [content]
     first: Any = items[0] if items else None
@@ -129,6 +148,14 @@ def _of_content(content: Any) -> str | None:
     record = cast("dict[str, Any]", first)
     if "sample_id" in record and "conversation" in record:
         return "locomo"
+    if squad.looks_like(content):
+        return "squad"
+    if nlu.looks_like(content):
+        return "nlu"
+    if hotpotqa.looks_like(record):
+        return "hotpotqa"
+    if booksum.looks_like(record):
+        return "booksum"
     if longmemeval.looks_like(content):
         return "longmemeval"
     if msc_self_instruct.looks_like(record):

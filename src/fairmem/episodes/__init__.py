@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
 from fairmem.episodes.collect import Collected, collect, keep_trace, tree_plans
+from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.curriculum import Conversations
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, apply_ops, reuse_branch, roll_branch
+from fairmem.episodes.episode import (
+    Agents,
+    BranchPlan,
+    BranchResult,
+    apply_ops,
+    apply_structured,
+    reuse_branch,
+    roll_branch,
+)
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
@@ -49,6 +58,7 @@ __all__ = [
     "after_step",
     "answered_by_all",
     "apply_ops",
+    "apply_structured",
     "build_agents",
     "build_runner",
     "choose_local",
@@ -58,6 +68,7 @@ __all__ = [
     "first",
     "hindsight_logprobs",
     "identical_siblings",
+    "judge_contents",
     "keep_trace",
     "memories",
     "next_step",

@@ -5,10 +5,10 @@ Training and evaluation both start here, so they cannot differ in how a memory i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from fairmem.agents import Answerer, Extractor, Manager, SingleAgent
+from fairmem.agents import Answerer, Extractor, Manager, SingleAgent, Writer
 from fairmem.config import AgentsConfig, Recipe, RolloutConfig
 from fairmem.episodes.episode import Agents, BranchPlan
 from fairmem.episodes.group import EpisodeRunner, TreePlan
@@ -16,25 +16,49 @@ from fairmem.episodes.quiz import Quizzer, choose_questions
 from fairmem.episodes.rerollout import plan_branches
 from fairmem.errors import ConfigError
 from fairmem.memory import build_embedder, build_retriever
+from fairmem.memory.terms import count_marks
 from fairmem.metrics import F1_VARIANTS
 from fairmem.policy import Family, Policy
+from fairmem.rewards import LexicalFaithfulness, PolicyJudge
 from fairmem.seeds import derive
 from fairmem.trace import Role
 from fairmem.types import Category, Conversation, Question
 
 
-def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) -> Agents:
-    """The roles for models that understand these prompt families.
+def build_agents(
+    config: AgentsConfig,
+    family: Family,
+    answerer_family: Family,
+    count_tokens: Callable[[str], int] = count_marks,
+) -> Agents:
+    """The roles for models that understand these prompt families; `count_tokens` measures a core text.
 
     Raises:
-        ConfigError: an unknown retriever or embedder, or history with compact prompts, which have no place for it.
+        ConfigError: an unknown retriever or embedder, or history or searches with compact prompts, which have no place
+            for them.
     """
     if config.history and family == "compact":
         raise ConfigError("agents.history is on, but the model reads compact prompts, which show one chunk only")
+    if config.search_rounds and family == "compact":
+        raise ConfigError(
+            "agents.search_rounds is above 0, but the model reads compact prompts, which show what is found"
+        )
     retriever = build_retriever(config.retriever, build_embedder(config.embedder))
     single = None
     if config.roles == "single":
         single = SingleAgent(family, retriever, config.related_max, config.related_min_score, config.manager_max_tokens)
+    writer = None
+    if config.roles == "writer":
+        writer = Writer(
+            family,
+            config.related_max,
+            config.manager_max_tokens,
+            config.core_max_tokens,
+            config.search_rounds,
+            config.writer_calls == "native",
+            count_tokens,
+            max_chars=400 if family == "compact" else 2_000,
+        )
     return Agents(
         Extractor(family, config.extractor_max_tokens),
         Manager(
@@ -45,10 +69,17 @@ def build_agents(config: AgentsConfig, family: Family, answerer_family: Family) 
             config.related_min_score,
             config.manager_max_tokens,
         ),
-        Answerer(answerer_family, retriever, config.shown_per_speaker, max_tokens=config.answerer_max_tokens),
+        Answerer(
+            answerer_family,
+            retriever,
+            config.shown_per_speaker,
+            max_tokens=config.answerer_max_tokens,
+            per_store=config.shown_per_store,
+        ),
         config.chunks_per_session,
         config.history,
         single,
+        writer,
     )
 
 
@@ -60,9 +91,12 @@ def build_runner(recipe: Recipe, policies: Mapping[Role, Policy]) -> EpisodeRunn
     """
     if recipe.reward.f1 not in F1_VARIANTS:
         raise ConfigError(f"reward.f1 is '{recipe.reward.f1}', expected one of {', '.join(sorted(F1_VARIANTS))}")
-    agents = build_agents(recipe.agents, policies["extractor"].family, policies["answerer"].family)
-    quizzer = Quizzer(policies["answerer"], agents.answerer, F1_VARIANTS[recipe.reward.f1])
-    return EpisodeRunner(policies, agents, quizzer, recipe.reward)
+    keeper = policies["extractor"]
+    agents = build_agents(recipe.agents, keeper.family, policies["answerer"].family, keeper.count_tokens)
+    answering, reward = policies["answerer"], recipe.reward
+    quizzer = Quizzer(answering, agents.answerer, F1_VARIANTS[reward.f1], by_source=reward.score == "source")
+    judge = PolicyJudge(answering) if reward.judge == "answerer" else LexicalFaithfulness()
+    return EpisodeRunner(policies, agents, quizzer, reward, judge)
 
 
 def training_plan(

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fairmem.config import Recipe
-from fairmem.data import load
-from fairmem.data.village import generate
+from fairmem.data import DATASETS, load
+from fairmem.data.contamination import refuse_overlap
+from fairmem.data.stream import rechunked
 from fairmem.episodes.stages import StepPlan
 from fairmem.errors import ConfigError
 from fairmem.seeds import python_rng
 from fairmem.types import Conversation
+
+_GENERATED = ("village", "village_patterns")
 
 
 class Conversations:
@@ -33,10 +37,15 @@ class Conversations:
         self._train: Sequence[Conversation] = ()
         data = recipe.data
         longest = max(stage.sessions for stage in recipe.stages)
-        if data.source == "village":
-            self.validation = generate(data.seed, "val", data.validation_conversations, longest, data.difficulty)
-            self.test = generate(data.seed, "test", data.test_conversations, longest, data.difficulty)
+        if not data.mix and data.source in _GENERATED:
+            self.validation = self._generated("val", data.seed, data.validation_conversations, longest)
+            self.test = self._generated("test", data.seed, data.test_conversations, longest)
+            if data.test_source:
+                self.test = self._other_test()
             self._check_validation("set data.validation_conversations above 0")
+            return
+        if data.mix:
+            self._load_mix(longest)
             return
         if not data.path:
             raise ConfigError(f"data.source is '{data.source}' but data.path is empty; add data.path=FILE")
@@ -56,8 +65,44 @@ class Conversations:
         self._train = chosen("train", data.train)
         self._check_questions(longest)
         self.validation = chosen("validation", data.validation)
-        self.test = chosen("test", data.test)
+        self.test = self._other_test() if data.test_source else chosen("test", data.test)
+        if data.test_source or DATASETS[data.source].stream:
+            refuse_overlap([*self._train, *self.validation], self.test)
         self._check_validation("give ids, data.validation=[...]")
+
+    def _generated(self, split: str, seed: int, count: int, sessions: int, start: int = 0) -> Sequence[Conversation]:
+        data = self._recipe.data
+        options: dict[str, Any] = {"split": split, "seed": seed, "conversations": count, "sessions": sessions}
+        if data.source == "village_patterns":
+            options["patterns"] = data.patterns
+        return load(data.source, difficulty=data.difficulty, start=start, **options)
+
+    def _load_mix(self, longest: int) -> None:
+        """The conversations of a mix, source by source; test ones share no original with them."""
+        train, validation = list[Conversation](), list[Conversation]()
+        for part in self._recipe.data.mix:
+            found = [rechunked(talk) for talk in load(part.source, Path(part.path) if part.path else None)]
+            if len(found) < part.train + part.validation:
+                raise ConfigError(
+                    f"data.mix: {part.source} in {part.path} holds {len(found)} conversations, expected at least "
+                    f"{part.train} to train on and {part.validation} to validate"
+                )
+            train += found[: part.train]
+            validation += found[part.train : part.train + part.validation]
+        self._train = train
+        self._check_questions(longest)
+        self.validation, self.test = validation, self._other_test()
+        refuse_overlap([*train, *validation], self.test)
+        self._check_validation("set validation of a data.mix entry above 0")
+
+    def _other_test(self) -> Sequence[Conversation]:
+        """The test conversations of `data.test_source`; none without one."""
+        data = self._recipe.data
+        if not data.test_source:
+            return ()
+        path = Path(data.test_path) if data.test_path else None
+        options: dict[str, Any] = {"conversations": data.test} if data.test else {}
+        return [rechunked(talk) for talk in load(data.test_source, path, **options)]
 
     def _check_validation(self, remedy: str) -> None:
         curriculum = self._recipe.curriculum
@@ -79,11 +124,9 @@ class Conversations:
     def for_step(self, plan: StepPlan, count: int) -> list[Conversation]:
         """The `count` conversations of a training step, cut to the stage's sessions."""
         recipe = self._recipe
-        if recipe.data.source == "village":
-            start = plan.step * 1000
-            return generate(
-                recipe.data.seed + recipe.seed + 1, "train", count, plan.stage.sessions, recipe.data.difficulty, start
-            )
+        if not recipe.data.mix and recipe.data.source in _GENERATED:
+            seed = recipe.data.seed + recipe.seed + 1
+            return list(self._generated("train", seed, count, plan.stage.sessions, plan.step * 1000))
         out: list[Conversation] = []
         for number in range(count):
             visit = plan.step * count + number

@@ -3,6 +3,7 @@
 Extraction does not read memory, so a branch asks for all of its extractions before its first manager call (one
 wave; with `history`, one wave per chunk index, because a chunk then sees the replies to earlier ones). A single
 agent in place of both reads memory, so it has one call per chunk, one after the other.
+The writer of a structured memory may take several calls for a chunk, when it searches.
 A call that fails ends the branch: the failed turn is on the trace, later sessions are never rolled out,
 and whoever waits for this branch's memory gets the failure instead and ends with a skipped turn.
 """
@@ -12,10 +13,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairmem.agents import Answerer, Decision, Extraction, Extractor, Fact, Manager, SingleAgent, TurnContext
+from fairmem.agents import (
+    Answerer,
+    Decision,
+    Extraction,
+    Extractor,
+    Fact,
+    Manager,
+    SingleAgent,
+    TurnContext,
+    Writer,
+)
 from fairmem.data import split_session
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine
-from fairmem.memory import MemoryBank, Op, OpContext, OpResult
+from fairmem.memory import Memory, MemoryBank, Op, OpContext, OpResult, StructuredMemory, StructuredOp
 from fairmem.policy import Message, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive
 from fairmem.trace import CallFailure, FailureKind, OpRecord, RoleTurn, StopReason
@@ -24,7 +35,7 @@ from fairmem.types import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """The roles, and how sessions are cut for them. With `single`, extractor and manager are not called."""
+    """The roles, and how sessions are cut for them. With `single` or `writer`, extractor and manager are not called."""
 
     extractor: Extractor
     manager: Manager
@@ -32,12 +43,23 @@ class Agents:
     chunks_per_session: int
     history: bool = False
     single: SingleAgent | None = None
+    writer: Writer | None = None
 
     @property
-    def called(self) -> tuple[Extractor | Manager | SingleAgent | Answerer, ...]:
+    def writing(self) -> Manager | SingleAgent | Writer:
+        """The role whose operations change memory."""
+        return self.single or self.writer or self.manager
+
+    @property
+    def called(self) -> tuple[Extractor | Manager | SingleAgent | Writer | Answerer, ...]:
         """The roles that take part."""
-        writers = (self.extractor, self.manager) if self.single is None else (self.single,)
+        writing = self.writing
+        writers = (self.extractor, writing) if isinstance(writing, Manager) else (writing,)
         return (*writers, self.answerer)
+
+    def empty(self) -> Memory:
+        """The memory that an episode starts with."""
+        return StructuredMemory.empty() if self.writer is not None else MemoryBank.empty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +91,9 @@ class BranchResult:
     """What a branch did: its turns in order, and its memory after the last session (None if it failed)."""
 
     plan: BranchPlan
-    start: MemoryBank | None
+    start: Memory | None
     turns: tuple[RoleTurn, ...]
-    bank: MemoryBank | None
+    bank: Memory | None
 
 
 def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: str = "") -> Routine[BranchResult]:
@@ -83,9 +105,9 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
         for chunk in split_session(session, agents.chunks_per_session)
     ]
     extracted: Sequence[tuple[RoleTurn | None, Extraction | None]] = [(None, None)] * len(contexts)
-    if agents.single is None:
+    if isinstance(agents.writing, Manager):
         extracted = yield from _extract(plan, agents, contexts)
-    bank: MemoryBank | CallFailure = MemoryBank.empty()
+    bank: Memory | CallFailure = agents.empty()
     if plan.parent is not None:
         bank = yield AwaitMemory(prefix + plan.parent, plan.first)
     if isinstance(bank, CallFailure):
@@ -101,10 +123,14 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
             if extraction is None:
                 return _failed(plan, start, turns, turn.failure, board, prefix, context.session)
         if extraction is None or extraction.facts:
-            written, bank = yield from _write(plan, agents, context, extraction, bank)
-            turns.append(written)
-            if written.failure is not None:
-                return _failed(plan, start, turns, written.failure, board, prefix, context.session)
+            if isinstance(bank, StructuredMemory):
+                written, bank = yield from _write_structured(plan, agents, context, bank)
+            else:
+                turn, bank = yield from _write(plan, agents, context, extraction, bank)
+                written = [turn]
+            turns += written
+            if written[-1].failure is not None:
+                return _failed(plan, start, turns, written[-1].failure, board, prefix, context.session)
     for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
         board.publish(prefix + plan.id, session, bank)
     return BranchResult(plan, start, tuple(turns), bank)
@@ -116,17 +142,17 @@ def reuse_branch(
     """The sessions `plan.first` to `plan.last` of `parent`, which has been rolled out, as a branch of their own."""
     name = prefix + parent.plan.id
     start = board.get(AwaitMemory(name, plan.first))
-    if not isinstance(start, MemoryBank):
+    if start is None or isinstance(start, CallFailure):
         cause = start or CallFailure(kind=FailureKind.SKIPPED, message=f"{parent.plan.id} was not there", attempts=0)
         return BranchResult(plan, None, (_skipped(plan, agents, cause),), None)
     turns = tuple(turn for turn in parent.turns if plan.first <= turn.session <= plan.last)
     end = parent.bank if plan.last == parent.plan.last else board.get(AwaitMemory(name, plan.last + 1))
-    return BranchResult(plan, start, turns, end if isinstance(end, MemoryBank) else None)
+    return BranchResult(plan, start, turns, None if isinstance(end, CallFailure) else end)
 
 
 def _failed(
     plan: BranchPlan,
-    start: MemoryBank,
+    start: Memory,
     turns: Sequence[RoleTurn],
     cause: CallFailure | None,
     board: MemoryBoard,
@@ -143,7 +169,7 @@ def _failed(
 
 def _skipped(plan: BranchPlan, agents: Agents, cause: CallFailure) -> RoleTurn:
     """The turn that says that there was no memory to work on."""
-    writer = agents.single or agents.manager
+    writer = agents.writing
     return RoleTurn(
         id=f"{writer.role}-{plan.first}.0",
         role=writer.role,
@@ -219,6 +245,56 @@ def _write(
     return turn.model_copy(update=read), after
 
 
+def _write_structured(
+    plan: BranchPlan, agents: Agents, context: TurnContext, memory: StructuredMemory
+) -> Routine[tuple[list[RoleTurn], StructuredMemory]]:
+    """The calls of the writer for one chunk, several if it searches, and the memory after their operations."""
+    writer = agents.writer
+    if writer is None:
+        raise RuntimeError("a structured memory needs a writer")  # `Agents.empty` gives one to writers alone
+    turns: list[RoleTurn] = []
+    shown = writer.shown(memory, context)
+    known, prompt = shown.entries, writer.prompt(context, memory, shown)
+    for number in range(writer.rounds):
+        request = _request(plan, writer, context, prompt, number)
+        (reply,) = yield Ask(writer.role, (request,))
+        turn = _turn(writer, context, request, reply, number)
+        if isinstance(reply, CallFailure):
+            return [*turns, turn.model_copy(update={"bank_before": memory.hash, "bank_after": memory.hash})], memory
+        left = writer.rounds - number - 1
+        parsed = writer.parse(reply.text, reply.stop is StopReason.LENGTH, context, known, may_search=left > 0)
+        after, records = apply_structured(memory, parsed.items, writer.op_context(context))
+        turns.append(
+            turn.model_copy(
+                update={
+                    "parse": parsed.outcome,
+                    "dropped": parsed.dropped,
+                    "ops": records,
+                    "bank_before": memory.hash,
+                    "bank_after": after.hash,
+                }
+            )
+        )
+        memory = after
+        if all(op.name != "SEARCH" for op in parsed.items):
+            break
+        found = writer.found(memory, parsed.items)
+        known = tuple({entry.id: entry for entry in (*known, *found)}.values())
+        prompt = (*prompt, Message("assistant", reply.text), writer.told(found, last=left == 1))
+    return turns, memory
+
+
+def apply_structured(
+    memory: StructuredMemory, ops: Sequence[StructuredOp], context: OpContext
+) -> tuple[StructuredMemory, tuple[OpRecord, ...]]:
+    """As `apply_ops`, on a structured memory."""
+    records: list[OpRecord] = []
+    for op in ops:
+        memory, result = op.apply(memory, context)
+        records.append(_record(op, result))
+    return memory, tuple(records)
+
+
 def apply_ops(bank: MemoryBank, ops: Sequence[Op], context: OpContext) -> tuple[MemoryBank, tuple[OpRecord, ...]]:
     """Apply `ops` in order; returns the memory after the last and a record of what came of each."""
     records: list[OpRecord] = []
@@ -228,7 +304,7 @@ def apply_ops(bank: MemoryBank, ops: Sequence[Op], context: OpContext) -> tuple[
     return bank, tuple(records)
 
 
-def _record(op: Op, result: OpResult) -> OpRecord:
+def _record(op: Op | StructuredOp, result: OpResult) -> OpRecord:
     return OpRecord(
         op=op.name,
         outcome=result.outcome.value,
@@ -236,21 +312,32 @@ def _record(op: Op, result: OpResult) -> OpRecord:
         speaker=getattr(op, "speaker", None),
         content=getattr(op, "content", None),
         source=getattr(op, "source", None),
+        store=getattr(op, "store", None),
     )
 
 
 def _request(
-    plan: BranchPlan, role: Extractor | Manager | SingleAgent, context: TurnContext, prompt: Prompt
+    plan: BranchPlan,
+    role: Extractor | Manager | SingleAgent | Writer,
+    context: TurnContext,
+    prompt: Prompt,
+    call: int = 0,
 ) -> SampleRequest:
-    seed = derive(plan.seed, role.role, context.session, context.chunk)
-    return SampleRequest(prompt, role.max_tokens, plan.temperature, seed, role.role)
+    """`call` counts those of one chunk, from 0."""
+    seed = derive(plan.seed, role.role, context.session, context.chunk, *([call] if call else []))
+    tools = role.tools if isinstance(role, Writer) else ()
+    return SampleRequest(prompt, role.max_tokens, plan.temperature, seed, role.role, tools)
 
 
 def _turn(
-    role: Extractor | Manager | SingleAgent, context: TurnContext, request: SampleRequest, reply: Reply
+    role: Extractor | Manager | SingleAgent | Writer,
+    context: TurnContext,
+    request: SampleRequest,
+    reply: Reply,
+    call: int = 0,
 ) -> RoleTurn:
     turn = RoleTurn(
-        id=f"{role.role}-{context.session}.{context.chunk}",
+        id=f"{role.role}-{context.session}.{context.chunk}" + (f".{call}" if call else ""),
         role=role.role,
         session=context.session,
         chunk=context.chunk,

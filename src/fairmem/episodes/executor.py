@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory
 from fairmem.policy import Policy, Reply, SampleRequest
 from fairmem.trace import CallFailure, Role
 
@@ -45,13 +45,13 @@ class MemoryBoard:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], MemoryBank | CallFailure] = {}
+        self._known: dict[tuple[str, int], Memory | CallFailure] = {}
 
-    def publish(self, branch: str, session: int, memory: MemoryBank | CallFailure) -> None:
+    def publish(self, branch: str, session: int, memory: Memory | CallFailure) -> None:
         """Make `memory` known as the state of `branch` at the start of `session`."""
         self._known[branch, session] = memory
 
-    def get(self, want: AwaitMemory) -> MemoryBank | CallFailure | None:
+    def get(self, want: AwaitMemory) -> Memory | CallFailure | None:
         """What was published for `want`, or None while nothing is."""
         return self._known.get((want.branch, want.session))
 

@@ -14,15 +14,24 @@ from functools import lru_cache
 
 from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
+from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
 from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.errors import ConfigError, boundary
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory
 from fairmem.policy import Policy
-from fairmem.rewards import REWARDS, Outcome, Reward, answer_by_session, mean_score
+from fairmem.rewards import (
+    ContentJudge,
+    LexicalFaithfulness,
+    Outcome,
+    Reward,
+    answer_by_session,
+    mean_score,
+    reward_parts,
+)
 from fairmem.trace import Branch, EpisodeTree, QuizItem, Role, SessionReward
 from fairmem.types import Conversation, Question
 
@@ -50,7 +59,7 @@ class RunReport:
     """What a run of plans cost, and the memory each branch ended with (by conversation index and branch id)."""
 
     waves: WaveStats = field(default_factory=WaveStats)
-    banks: dict[tuple[int, str], MemoryBank] = field(default_factory=dict)
+    banks: dict[tuple[int, str], Memory] = field(default_factory=dict)
     wave_seconds: float = 0.0
     quiz_seconds: float = 0.0
     quiz_items: int = 0
@@ -66,13 +75,22 @@ class EpisodeRunner:
         agents: The roles.
         quizzer: The frozen answerer with its score.
         reward: Settings of the reward parts.
+        judge: Of what is written, where content is rewarded; None looks for its words in the chunk.
     """
 
-    def __init__(self, policies: Mapping[Role, Policy], agents: Agents, quizzer: Quizzer, reward: RewardConfig) -> None:
+    def __init__(
+        self,
+        policies: Mapping[Role, Policy],
+        agents: Agents,
+        quizzer: Quizzer,
+        reward: RewardConfig,
+        judge: ContentJudge | None = None,
+    ) -> None:
         self.policies = policies
         self.agents = agents
         self.quizzer = quizzer
         self.reward = reward
+        self.judge: ContentJudge = judge or LexicalFaithfulness()
         self._count = lru_cache(maxsize=200_000)(policies["extractor"].count_tokens)
 
     def run(
@@ -88,6 +106,8 @@ class EpisodeRunner:
             if not branch.reused
         }
         results, report.waves = run_waves(routines, board, self.policies)
+        if (reward or self.reward).form != "memory_r2" and (reward or self.reward).gamma:
+            results = judge_contents(results, self.judge, self.agents.chunks_per_session)
         for index, plan in enumerate(plans):
             for branch in plan.branches:
                 if branch.reused:
@@ -165,10 +185,11 @@ class EpisodeRunner:
             memory_tokens=tokens,
             dialogue_tokens=self.dialogue_tokens(plan.conversation, plan.last),
             balance=plan.first if local and balanced else None,
+            turns=result.turns,
         )
-        parts = {name: _measured(name, reward, outcome, settings) for name, reward in REWARDS.items()}
-        if local:
-            counts = {plan.last: mean_score(quiz)[1]}
+        parts = {name: _measured(name, reward, outcome, settings) for name, reward in reward_parts(settings).items()}
+        if local or settings.spread == "all":
+            counts = dict.fromkeys(outcome.sessions, mean_score(quiz)[1])
         else:
             counts = {s: n for s, (_, n) in answer_by_session(quiz, outcome.sessions).items()}
         rewards = tuple(
@@ -187,7 +208,7 @@ class EpisodeRunner:
         self,
         tree: EpisodeTree,
         plan: TreePlan,
-        banks: Mapping[tuple[int, str, int], MemoryBank],
+        banks: Mapping[tuple[int, str, int], Memory],
         quizzes: Mapping[tuple[int, str, int], tuple[QuizItem, ...]],
         settings: RewardConfig,
     ) -> EpisodeTree:
@@ -200,14 +221,15 @@ class EpisodeRunner:
         for (index, name, session), bank in states.items():
             quiz = tuple(item for item in quizzes[index, name, session] if item.question in questions)
             outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogues[whole[name]])
-            parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in REWARDS.items()}
+            measured = reward_parts(settings).items()
+            parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in measured}
             values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
         branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
         return tree.model_copy(update={"branches": tuple(branches)})
 
 
 def _quiz_jobs(
-    plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], MemoryBank], board: MemoryBoard
+    plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], Memory], board: MemoryBoard
 ) -> dict[tuple[int, str, int], QuizJob]:
     """(plan, branch id, session) -> what that memory is asked: every final one, and those before if the plan says."""
     jobs: dict[tuple[int, str, int], QuizJob] = {}

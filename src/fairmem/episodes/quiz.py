@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from fairmem.agents import Answerer
 from fairmem.episodes.executor import sample_once
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory
+from fairmem.metrics import source_score
 from fairmem.policy import Policy, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive, python_rng
 from fairmem.trace import CallFailure, QuizItem, StopReason
@@ -23,7 +24,7 @@ class QuizJob:
     """One memory to be asked `questions` after `session`."""
 
     conversation: Conversation
-    bank: MemoryBank
+    bank: Memory
     session: int
     questions: tuple[Question, ...]
 
@@ -68,6 +69,7 @@ class Quizzer:
         answerer: The role: retrieval, prompt and parser.
         score: (answer, gold) -> score in [0, 1].
         temperature: 0 for greedy answers; equal greedy prompts are asked once per call.
+        by_source: Score every answer with the metric of its question's source instead.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Quizzer:
         answerer: Answerer,
         score: Callable[[str, str], float],
         temperature: float = 0.0,
+        by_source: bool = False,
     ) -> None:
         self.policy = policy
         self.answerer = answerer
         self._score = score
         self._temperature = temperature
+        self._by_source = by_source
 
     def ask(self, jobs: Sequence[QuizJob], seed: int) -> list[tuple[QuizItem, ...]]:
         """The scored items of each job, in order. A question's random stream depends on `seed` and on its names only.
@@ -126,4 +130,11 @@ class Quizzer:
         if isinstance(reply, CallFailure):
             return item.model_copy(update={"failure": reply})
         text = self.answerer.parse(reply.text, reply.stop is StopReason.LENGTH).text
-        return item.model_copy(update={"answer": text, "score": self._score(text, question.answer)})
+        return item.model_copy(update={"answer": text, "score": self._scored(text, question)})
+
+    def _scored(self, text: str, question: Question) -> float:
+        """By source the best over all answers that count as right."""
+        if not self._by_source:
+            return self._score(text, question.answer)
+        score = source_score(question.kind)
+        return max(score(text, gold) for gold in (question.answer, *question.alternatives))

@@ -12,17 +12,17 @@ from collections.abc import Iterable, Sequence
 
 from fairmem.episodes.episode import BranchPlan
 from fairmem.episodes.executor import AwaitMemory, MemoryBoard
-from fairmem.memory import MemoryBank
-from fairmem.trace import QuizItem
+from fairmem.memory import Memory
+from fairmem.trace import CallFailure, QuizItem
 
 
-def memories(plan: BranchPlan, board: MemoryBoard, prefix: str = "") -> dict[int, MemoryBank]:
+def memories(plan: BranchPlan, board: MemoryBoard, prefix: str = "") -> dict[int, Memory]:
     """Session -> memory of the branch after it, without the final one; that of the start is under `first - 1`."""
-    found: dict[int, MemoryBank] = {}
+    found: dict[int, Memory] = {}
     for session in plan.conversation.sessions:
         if plan.first <= session.index <= plan.last:
             memory = board.get(AwaitMemory(prefix + plan.id, session.index))
-            if isinstance(memory, MemoryBank):
+            if memory is not None and not isinstance(memory, CallFailure):
                 found[session.index - 1] = memory
     return found
 

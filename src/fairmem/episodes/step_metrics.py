@@ -40,7 +40,8 @@ def step_metrics(
     parsed = [turn.parse in _PARSED for turn in turns if turn.parse is not None]
     ops = Counter(op.op for branch in whole for turn in branch.turns for op in turn.ops)
     counts = [credit.diagnostics for credit in credits]
-    penalties = [r.parts["compression_penalty"] for b in whole for r in b.rewards[-1:]]
+    penalties = [r.parts.get("compression_penalty") for b in whole for r in b.rewards[-1:]]
+    measured = {name for b in whole for r in b.rewards for name in r.parts} & {"calls", "compression", "content"}
     metrics: dict[str, Number] = {
         "f1": _mean(_scores(whole)),
         "reward_local": _mean(_scores(local)),
@@ -58,10 +59,11 @@ def step_metrics(
         "calls": report.waves.calls,
         "questions": report.quiz_items,
     }
-    metrics |= {
-        f"ops_{name.lower()}": ops[name] / len(whole) if whole else None
-        for name in ("INSERT", "UPDATE", "DELETE", "NOOP")
-    }
+    named = ("INSERT", "UPDATE", "DELETE", "NOOP", *(name for name in ("CORE", "SEARCH") if ops[name]))
+    metrics |= {f"ops_{name.lower()}": ops[name] / len(whole) if whole else None for name in named}
+    for name in sorted(measured):  # Mem-alpha's parts, as weighted, over all sessions
+        values = [r.parts.get(name) for b in whole for r in b.rewards]
+        metrics[f"reward_{name}"] = _mean([value for value in values if value is not None])
     each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
     metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fairmem.memory import Entry, MemoryBank
+from fairmem.memory import Entry, Memory
 from fairmem.types import Conversation, Question
 
 
@@ -19,7 +19,7 @@ class Built:
     each session.
     """
 
-    bank: MemoryBank | None
+    bank: Memory | None
     ops: dict[str, int] = field(default_factory=dict[str, int])
     parse: dict[str, int] = field(default_factory=dict[str, int])
     failure: str | None = None
@@ -45,6 +45,6 @@ class MemoryBackend(Protocol):
         """One memory per conversation, in order. Failed model calls make a `Built` without a bank, no exception."""
         ...
 
-    def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """The entries for `question`, best first."""
         ...

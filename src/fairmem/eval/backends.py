@@ -31,7 +31,7 @@ from fairmem.episodes import EpisodeRunner, TreePlan, evaluation_plan
 from fairmem.errors import ConfigError
 from fairmem.eval.backend import Built, MemoryBackend
 from fairmem.eval.summary_memory import SummaryMemory
-from fairmem.memory import Entry, MemoryBank, OpOutcome
+from fairmem.memory import Entry, Memory, MemoryBank, OpOutcome
 from fairmem.policy import Policy
 from fairmem.seeds import derive
 from fairmem.trace import RoleTurn
@@ -57,7 +57,7 @@ def turn_bank(conversation: Conversation) -> MemoryBank:
     )
 
 
-Search = Callable[[MemoryBank, Question, Sequence[str]], Sequence[Entry]]
+Search = Callable[[Memory, Question, Sequence[str]], Sequence[Entry]]
 
 
 class TurnMemory:
@@ -76,7 +76,7 @@ class TurnMemory:
             for conversation in conversations
         ]
 
-    def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """See `MemoryBackend.search`."""
         return tuple(self._search(bank, question, speakers))
 
@@ -91,7 +91,7 @@ class NoMemory:
         """An empty bank each."""
         return [Built(MemoryBank.empty()) for _ in conversations]
 
-    def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """Nothing."""
         return ()
 
@@ -132,7 +132,7 @@ class OurMemory:
             )
         return found
 
-    def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """By the answerer's own retriever."""
         return self._runner.agents.answerer.ranked(bank, question.text, speakers)
 
@@ -169,11 +169,11 @@ class BackendSetup:
     seed: int = 0
 
 
-def _last(bank: MemoryBank, question: Question, speakers: Sequence[str], count: int) -> Sequence[Entry]:
+def _last(bank: Memory, question: Question, speakers: Sequence[str], count: int) -> Sequence[Entry]:
     return bank.entries[::-1][: count * max(1, len(speakers))]
 
 
-def _oracle(bank: MemoryBank, question: Question, speakers: Sequence[str]) -> Sequence[Entry]:
+def _oracle(bank: Memory, question: Question, speakers: Sequence[str]) -> Sequence[Entry]:
     wanted = set(question.evidence)
     return [entry for entry in bank.entries if wanted.intersection(entry.sources)]
 

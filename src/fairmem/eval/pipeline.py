@@ -25,7 +25,7 @@ from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.rescore import score_answer
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
 from fairmem.eval.stages import StageFile, same_run
-from fairmem.memory import Entry, MemoryBank
+from fairmem.memory import Entry, Memory, memory_from_json
 from fairmem.metrics import AnswerScore, EvidenceTrail, evidence_trail
 from fairmem.policy import SampleRequest
 from fairmem.seeds import derive
@@ -96,7 +96,7 @@ class _Work:
     key: str
     conversation: Conversation
     question: Question
-    bank: MemoryBank
+    bank: Memory
 
 
 def _work(
@@ -141,7 +141,7 @@ def _index(
 def _built(record: dict[str, Any]) -> Built:
     bank = record["bank"]
     return Built(
-        None if bank is None else MemoryBank.from_json(json.dumps(bank)), **{name: record[name] for name in _BUILT}
+        None if bank is None else memory_from_json(json.dumps(bank)), **{name: record[name] for name in _BUILT}
     )
 
 

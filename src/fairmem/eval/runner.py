@@ -15,7 +15,7 @@ from typing import cast
 from fairmem.config import Recipe
 from fairmem.episodes import EpisodeRunner, evaluation_plan
 from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryRecord
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory
 from fairmem.metrics import EvidenceTrail, evidence_trail, f1_signature
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, QuizItem
@@ -75,7 +75,7 @@ def make_header(recipe: Recipe, runner: EpisodeRunner, dataset: str, model: str,
     )
 
 
-def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, bank: MemoryBank | None) -> MemoryRecord:
+def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, bank: Memory | None) -> MemoryRecord:
     ops = Counter(f"{op.op} {op.outcome}" for turn in branch.turns for op in turn.ops)
     parse = Counter(f"{turn.role} {turn.parse.value}" for turn in branch.turns if turn.parse is not None)
     trails = [trail for item in branch.quiz if (trail := _trail(conversation, item, bank)) is not None]
@@ -96,7 +96,7 @@ def _memory(runner: EpisodeRunner, conversation: Conversation, branch: Branch, b
     )
 
 
-def _trail(conversation: Conversation, item: QuizItem, bank: MemoryBank | None) -> EvidenceTrail | None:
+def _trail(conversation: Conversation, item: QuizItem, bank: Memory | None) -> EvidenceTrail | None:
     """What became of the evidence of one question; None without evidence or memory."""
     question = next(question for question in conversation.questions if question.id == item.question)
     known = conversation.session_of_turn()
@@ -106,7 +106,7 @@ def _trail(conversation: Conversation, item: QuizItem, bank: MemoryBank | None) 
     return evidence_trail([turn for turn in question.evidence if turn in known], bank.sources, shown)
 
 
-def _answers(conversation: Conversation, tree: EpisodeTree, bank: MemoryBank | None) -> list[AnswerRecord]:
+def _answers(conversation: Conversation, tree: EpisodeTree, bank: Memory | None) -> list[AnswerRecord]:
     texts = {question.id: question.text for question in conversation.questions}
     found: list[AnswerRecord] = []
     for item in tree.branches[0].quiz:

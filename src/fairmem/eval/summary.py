@@ -31,7 +31,7 @@ FEW = 5
 """Below this many conversations intervals are Student's t, not the bootstrap."""
 
 _PARSED = frozenset({ParseOutcome.OK.value, ParseOutcome.EMPTY.value})
-_ROLES = ("extractor", "manager", "single", "answerer")
+_ROLES = ("extractor", "manager", "single", "writer", "answerer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from fairmem.agents.wording import long_date, one_line, turn_text
 from fairmem.errors import ConfigError
 from fairmem.eval.backend import Built
-from fairmem.memory import Entry, MemoryBank
+from fairmem.memory import Entry, Memory, MemoryBank
 from fairmem.policy import Message, Policy, Prompt, SampleRequest
 from fairmem.policy.render import plain_text
 from fairmem.seeds import derive
@@ -75,7 +75,7 @@ class SummaryMemory:
             for i, conversation in enumerate(conversations)
         ]
 
-    def search(self, bank: MemoryBank, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """All of it."""
         return bank.entries
 

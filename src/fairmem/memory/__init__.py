@@ -8,6 +8,7 @@ from __future__ import annotations
 from fairmem.memory.arena import VectorArena
 from fairmem.memory.bank import MemoryBank
 from fairmem.memory.bm25 import Bm25Scores, bm25_scores
+from fairmem.memory.bm25_index import Bm25Index
 from fairmem.memory.diff import BankDiff
 from fairmem.memory.embed import (
     EMBEDDERS,
@@ -39,11 +40,30 @@ from fairmem.memory.retrieval import (
     Retriever,
     build_retriever,
 )
+from fairmem.memory.structured import (
+    STORES,
+    Memory,
+    Store,
+    StructuredMemory,
+    memory_from_json,
+    split_sentences,
+)
+from fairmem.memory.structured_ops import (
+    CoreRewrite,
+    StoreDelete,
+    StoreInsert,
+    StoreNoop,
+    StoreSearch,
+    StoreUpdate,
+    StructuredOp,
+)
 
 __all__ = [
     "BankDiff",
+    "Bm25Index",
     "Bm25Retriever",
     "Bm25Scores",
+    "CoreRewrite",
     "Delete",
     "DenseRetriever",
     "EMBEDDERS",
@@ -54,6 +74,7 @@ __all__ = [
     "Hit",
     "HybridRetriever",
     "Insert",
+    "Memory",
     "MemoryBank",
     "Noop",
     "OPS",
@@ -64,11 +85,22 @@ __all__ = [
     "RETRIEVERS",
     "Retriever",
     "Revision",
+    "STORES",
     "SentenceTransformerEmbedder",
+    "Store",
+    "StoreDelete",
+    "StoreInsert",
+    "StoreNoop",
+    "StoreSearch",
+    "StoreUpdate",
+    "StructuredMemory",
+    "StructuredOp",
     "Update",
     "VectorArena",
     "bm25_scores",
     "build_embedder",
     "build_retriever",
+    "memory_from_json",
     "op_from_name",
+    "split_sentences",
 ]

@@ -9,13 +9,34 @@ To add an operation: write a class like `Noop`, add it to `OPS`, and copy a test
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self, TypeVar
 
 from fairmem.memory.bank import MemoryBank
 from fairmem.memory.entry import Entry
+from fairmem.memory.terms import count_marks
+
+
+class Bank(Protocol):
+    """What an operation on one entry needs of a memory: `MemoryBank` and `StructuredMemory` both are such."""
+
+    def get(self, id: int) -> Entry | None:
+        """The entry with this id, live or deleted."""
+        ...
+
+    def find(self, speaker: str, content: str) -> Entry | None:
+        """The live entry of `speaker` that says exactly `content`."""
+        ...
+
+    def with_entry(self, entry: Entry) -> Self:
+        """The memory with `entry` in place of the one that has its id."""
+        ...
+
+
+AnyBank = TypeVar("AnyBank", bound=Bank)
 
 
 class OpOutcome(StrEnum):
@@ -43,12 +64,21 @@ class OpOutcome(StrEnum):
     """The turn given as provenance is not one that the model was shown."""
     BANK_FULL = "bank_full"
     """The bank holds as many live entries as the context allows."""
+    CORE_OVERFLOW = "core_overflow"
+    """The core text of a structured memory would exceed its limit; the old one stays, whole."""
+    CORE_ENTRY = "core_entry"
+    """The entry is a sentence of the core text, which is changed by rewriting the core."""
+
+    FOUND = "found"
+    """A search found entries."""
+    NOTHING_FOUND = "nothing_found"
+    """A search was made and no entry shares a word with it."""
 
     @property
     def refused(self) -> bool:
         """Whether the operation could not be done as asked."""
         done = (OpOutcome.APPLIED, OpOutcome.MERGED_DUPLICATE, OpOutcome.NOOP, OpOutcome.UNCHANGED)
-        return self not in done
+        return self not in (*done, OpOutcome.FOUND, OpOutcome.NOTHING_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +92,8 @@ class OpContext:
         turn_ids: Turn ids that may be given as provenance.
         max_chars: Longest text of an entry, in characters after blanks are squeezed.
         max_entries: Most live entries the bank may hold; None for no limit.
+        core_tokens: Most tokens of the core text of a structured memory, as `count` counts them.
+        count: Tokens of a text; the default counts words and marks.
     """
 
     session: int
@@ -70,6 +102,8 @@ class OpContext:
     turn_ids: frozenset[str]
     max_chars: int = 400
     max_entries: int | None = None
+    core_tokens: int = 512
+    count: Callable[[str], int] = count_marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +135,9 @@ class Insert:
 
     def apply(self, bank: MemoryBank, context: OpContext) -> tuple[MemoryBank, OpResult]:
         """Append an entry, or confirm the live one that already says the same."""
-        content = _squeezed(self.content)
+        content = squeezed(self.content)
         speaker = self.speaker.strip()
-        fault = _text_fault(content, context)
+        fault = text_fault(content, context)
         if fault is None and speaker not in context.speakers:
             fault = OpOutcome.UNKNOWN_SPEAKER
         if fault is None and self.source not in context.turn_ids:
@@ -112,8 +146,8 @@ class Insert:
             return bank, OpResult(fault)
         twin = bank.find(speaker, content)
         if twin is not None:
-            confirmed = _confirmed(twin, (self.source,), context)
-            return bank.with_entry(confirmed), OpResult(OpOutcome.MERGED_DUPLICATE, twin.id)
+            again = confirmed(twin, (self.source,), context)
+            return bank.with_entry(again), OpResult(OpOutcome.MERGED_DUPLICATE, twin.id)
         if context.max_entries is not None and bank.size >= context.max_entries:
             return bank, OpResult(OpOutcome.BANK_FULL)
         entry = Entry(
@@ -139,13 +173,13 @@ class Update:
     source: str
     name: ClassVar[str] = "UPDATE"
 
-    def apply(self, bank: MemoryBank, context: OpContext) -> tuple[MemoryBank, OpResult]:
+    def apply(self, bank: AnyBank, context: OpContext) -> tuple[AnyBank, OpResult]:
         """Write a new version; if another live entry already says it, that one takes over the sources."""
         old, refusal = _target(bank, self.entry)
         if old is None:
             return bank, refusal
-        content = _squeezed(self.content)
-        fault = _text_fault(content, context)
+        content = squeezed(self.content)
+        fault = text_fault(content, context)
         if fault is None and self.source not in context.turn_ids:
             fault = OpOutcome.UNKNOWN_SOURCE
         if fault is None and content == old.content:
@@ -154,10 +188,10 @@ class Update:
             return bank, OpResult(fault, old.id)
         twin = bank.find(old.speaker, content)
         if twin is not None:
-            confirmed = _confirmed(twin, (*old.sources, self.source), context)
-            merged = bank.with_entry(confirmed).with_entry(_deleted(old, self.source, context))
+            again = confirmed(twin, (*old.sources, self.source), context)
+            merged = bank.with_entry(again).with_entry(_deleted(old, self.source, context))
             return merged, OpResult(OpOutcome.MERGED_DUPLICATE, twin.id)
-        dated = _confirmed(old, (self.source,), context)
+        dated = confirmed(old, (self.source,), context)
         new = replace(dated, content=content, op=self.name, history=(*old.history, old.revision))
         return bank.with_entry(new), OpResult(OpOutcome.APPLIED, new.id)
 
@@ -170,7 +204,7 @@ class Delete:
     source: str | None = None
     name: ClassVar[str] = "DELETE"
 
-    def apply(self, bank: MemoryBank, context: OpContext) -> tuple[MemoryBank, OpResult]:
+    def apply(self, bank: AnyBank, context: OpContext) -> tuple[AnyBank, OpResult]:
         """Mark the entry as deleted in this session."""
         old, refusal = _target(bank, self.entry)
         if old is None:
@@ -208,18 +242,19 @@ def op_from_name(name: str) -> type[Op] | None:
     return OPS.get(name.strip().upper())
 
 
-def _squeezed(text: str) -> str:
+def squeezed(text: str) -> str:
     """`text` with runs of blanks made one space; half a surrogate pair, which no file can hold, becomes `?`."""
     return " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")
 
 
-def _text_fault(content: str, context: OpContext) -> OpOutcome | None:
+def text_fault(content: str, context: OpContext) -> OpOutcome | None:
+    """Why a text cannot be an entry, if it cannot."""
     if not content:
         return OpOutcome.EMPTY_TEXT
     return OpOutcome.TEXT_TOO_LONG if len(content) > context.max_chars else None
 
 
-def _target(bank: MemoryBank, entry: int) -> tuple[Entry | None, OpResult]:
+def _target(bank: Bank, entry: int) -> tuple[Entry | None, OpResult]:
     """The live entry an operation names, or None and the result that says why there is none."""
     found = bank.get(entry)
     if found is None:
@@ -229,7 +264,7 @@ def _target(bank: MemoryBank, entry: int) -> tuple[Entry | None, OpResult]:
     return found, OpResult(OpOutcome.NOOP, entry)
 
 
-def _confirmed(entry: Entry, sources: tuple[str, ...], context: OpContext) -> Entry:
+def confirmed(entry: Entry, sources: tuple[str, ...], context: OpContext) -> Entry:
     """`entry` with `sources` attached (each once) and dated to the present session."""
     joined = tuple(dict.fromkeys((*entry.sources, *sources)))
     return replace(entry, sources=joined, updated_session=context.session, updated_time=context.time)

@@ -12,6 +12,7 @@ from fairmem.metrics.named_dates import date_match, named_dates
 from fairmem.metrics.paired import PairedResult, mcnemar, paired_difference
 from fairmem.metrics.porter import porter_stem
 from fairmem.metrics.signature import SIGNATURES, Signature, f1_signature
+from fairmem.metrics.sources import source_score
 from fairmem.metrics.stats import Interval, clustered_mean, clustered_se
 from fairmem.metrics.text import F1_VARIANTS, bleu1, exact_match, normalise, token_f1, token_f1_set
 
@@ -37,6 +38,7 @@ __all__ = [
     "paired_difference",
     "picked_option",
     "porter_stem",
+    "source_score",
     "token_f1",
     "token_f1_locomo",
     "token_f1_mem0",

@@ -4,7 +4,7 @@ A `Policy` answers a batch of `SampleRequest`s. It is synchronous and order pres
 because of what a model or an endpoint said: such a call comes back as a `CallFailure`, in its place.
 To draw n samples of one prompt, send n requests with n seeds.
 
-Nothing here imports torch. Simplified: messages are plain text (no tool calls, no images).
+Nothing here imports torch. Simplified: messages are plain text (no images); calls of tools come back as text too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from fairmem.policy.calls import ToolSpec
 from fairmem.trace import CallFailure, StopReason
 
 Family = Literal["instruct", "compact"]
@@ -42,6 +43,8 @@ class SampleRequest:
         seed: Names the random stream of this request. In-process backends return the same tokens for the
             same request, seed and weights whatever else is in the batch; endpoints are only asked to.
         tag: Kind of call (the role's name); requests with one tag are batched together.
+        tools: Offered natively by endpoints; their calls come back as the text `{"calls": [...]}` (`calls_as_text`).
+            Models that run in this process are not offered any.
     """
 
     prompt: Prompt
@@ -49,6 +52,7 @@ class SampleRequest:
     temperature: float = 1.0
     seed: int = 0
     tag: str = ""
+    tools: tuple[ToolSpec, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:

@@ -135,6 +135,27 @@ def read_tool_reply(text: str, tools: Sequence[ToolSpec]) -> CallFailure | ToolR
     return ToolReply(back.get(name, name), read_object(arguments), raw, calls=calls, **shared)
 
 
+NO_CALLS = json.dumps({"calls": []})
+"""What `calls_as_text` would say of a reply that calls nothing."""
+
+
+def calls_as_text(message: Mapping[str, Any], tools: Sequence[ToolSpec]) -> str | None:
+    """The calls of a chat message as the text `{"calls": [{"tool": NAME, "arguments": {...}}]}`; None without any.
+
+    Arguments that are no JSON object stay as the text they came as, for a parser to say so.
+    """
+    listed = message.get("tool_calls")
+    functions = [call.get("function") for call in cast("list[Any]", listed if isinstance(listed, list) else [])
+                 if isinstance(call, dict)]  # fmt: skip
+    back = {wire: own for own, wire in wire_names(tools).items()}
+    calls = [
+        {"tool": back.get(f["name"], f["name"]), "arguments": read_object(f.get("arguments")) or f.get("arguments")}
+        for f in functions
+        if isinstance(f, dict) and isinstance(f.get("name"), str)
+    ]
+    return json.dumps({"calls": calls}, ensure_ascii=False, default=str) if calls else None
+
+
 def read_call_in_text(text: str, tools: Sequence[ToolSpec], **shared: Any) -> ToolReply:
     """The call written as a JSON object into `text`; `tool` is None if there is none."""
     known = {name.casefold(): tool.name for tool in tools for name in (tool.name, wire_names(tools)[tool.name])}

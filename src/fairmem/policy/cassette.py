@@ -30,6 +30,7 @@ def request_key(request: SampleRequest) -> str:
         request.max_tokens,
         float(request.temperature),
         request.seed,
+        *([tool.name, tool.schema] for tool in request.tools),
     ]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from fairmem.policy.base import Sample, SampleRequest
+from fairmem.policy.calls import NO_CALLS, calls_as_text
 from fairmem.policy.render import approximate_tokens, plain_text
 from fairmem.trace import CallFailure, FailureKind, StopReason
 
@@ -51,6 +52,9 @@ def read_completion(text: str, request: SampleRequest) -> CallFailure | tuple[Sa
     content = message.get("content") if isinstance(message, dict) else None
     if reason == "content_filter":
         return CallFailure(kind=FailureKind.REFUSED, message="the endpoint's content filter withheld the reply")
+    if isinstance(message, dict) and request.tools:
+        # A message without text and without calls is what a model gives that changes nothing.
+        content = calls_as_text(message, request.tools) or (content if isinstance(content, str) else NO_CALLS)
     if content is None and reason == "length":
         # A reasoning model that spent its whole budget before its first visible word.
         content = ""

@@ -3,7 +3,7 @@
 Replies that cannot be used come back as a `CallFailure` with the reason, after retries where waiting helps
 (timeouts, dropped connections, 429 and 5xx). The seed is sent, but most endpoints promise nothing for it.
 
-Simplified: no streaming; `sample` sends no tools. What needs other fields, such as tools, uses `exchange`.
+Simplified: no streaming; `sample` offers a request's tools, and never insists. What needs other fields uses `exchange`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import httpx
 
 from fairmem.errors import ConfigError, EndpointError, ModelError
 from fairmem.policy.base import Family, Message, PolicyStats, Reply, SampleRequest
+from fairmem.policy.calls import tool_fields
 from fairmem.policy.completion import read_completion, read_refusal
 from fairmem.policy.render import approximate_tokens
 from fairmem.seeds import python_rng
@@ -224,6 +225,7 @@ class OpenAIPolicy:
             # Servers differ in the width they accept; 31 bits fit all.
             "seed": request.seed % 2**31,
         }
+        fields |= tool_fields(request.tools, "auto", request.tools[0].name) if request.tools else {}
         return fields | ({"logprobs": True} if self._logprobs else {})
 
     def _attempt(self, body: dict[str, Any]) -> tuple[Exchange, bool, str | None]:

@@ -29,12 +29,12 @@ def of_role(spec: str, role: Role) -> str:
 
 
 def open_writers(spec: str, base_url: str, api_key_env: str, **local: Any) -> dict[Role, Policy]:
-    """The models that write memory, by role, a single agent's among them; see `open_ready`.
+    """The models that write memory, by role, those of a single agent and of a writer among them; see `open_ready`.
 
     Raises:
         FairmemError: as `open_ready`.
     """
     if not is_pair(spec):
         one = open_ready(spec, base_url, api_key_env, **local)
-        return {"extractor": one, "manager": one, "single": one}
+        return {"extractor": one, "manager": one, "single": one, "writer": one}
     return {role: open_ready(of_role(spec, role), base_url, api_key_env, **local) for role in WRITERS}

@@ -26,14 +26,10 @@ from fairmem.agents.compact import (
 )
 from fairmem.agents.compact_write import render_compact_write
 from fairmem.data.village import World, decide, read, support
+from fairmem.data.village.kinds import CORE_KINDS, EPISODIC_KINDS
 from fairmem.pretrain.mixture import Demonstration, Imperfection, Mixture
 from fairmem.pretrain.reword import reword, reword_question
 from fairmem.types import Session, Turn
-
-CORE_KINDS = frozenset({"city", "job"})
-"""Kinds of fact that the core text of a structured memory holds."""
-EPISODIC_KINDS = frozenset({"plan", "trip"})
-"""Kinds of fact that its episodic store holds."""
 
 
 def _kind(sentence: str) -> str:

@@ -1,6 +1,6 @@
 """How a finished branch is rewarded: named parts per session, kept apart on the trace until a credit rule adds them.
 
-To add a part: write a class like `AnswerReward`, register it in `REWARDS`. Parts whose name ends in
+To add a part: write a class like `AnswerReward`, register it in `REWARDS` (`fairmem.rewards`). Parts whose name ends in
 `_penalty` are subtracted, all others are added.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 from fairmem.config import RewardConfig
 from fairmem.rewards.compression import compression_penalty
 from fairmem.rewards.qa import answer_by_session, balanced_score, mean_score
-from fairmem.trace import QuizItem
+from fairmem.trace import QuizItem, RoleTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Outcome:
         dialogue_tokens: Size of the dialogue up to and including the last session.
         balance: For a local branch, the session whose questions count for half of its answer score and all others
             for the other half; None counts every question alike.
+        turns: The role turns of the branch.
     """
 
     local: bool
@@ -36,6 +37,7 @@ class Outcome:
     memory_tokens: int
     dialogue_tokens: int
     balance: int | None = None
+    turns: Sequence[RoleTurn] = ()
 
 
 class Reward(Protocol):
@@ -49,7 +51,10 @@ class Reward(Protocol):
 
 
 class AnswerReward:
-    """Mean answer score, by evidence session for global branches, over the quiz (or its halves) for local ones."""
+    """Mean answer score, by evidence session for global branches, over the quiz (or its halves) for local ones.
+
+    With `reward.spread = "all"` every session of a global branch earns the mean over the whole quiz.
+    """
 
     name = "answer"
 
@@ -59,6 +64,8 @@ class AnswerReward:
             balanced = outcome.balance is not None
             score = balanced_score(outcome.quiz, outcome.balance) if balanced else mean_score(outcome.quiz)[0]
             return {outcome.sessions[-1]: score}
+        if settings.spread == "all":
+            return dict.fromkeys(outcome.sessions, mean_score(outcome.quiz)[0])
         return {session: mean for session, (mean, _) in answer_by_session(outcome.quiz, outcome.sessions).items()}
 
 
@@ -75,7 +82,3 @@ class CompressionReward:
             outcome.memory_tokens, outcome.dialogue_tokens, settings.compression_tau, settings.compression_lambda
         )
         return dict.fromkeys(outcome.sessions, penalty)
-
-
-REWARDS: dict[str, Reward] = {reward.name: reward for reward in (AnswerReward(), CompressionReward())}
-"""Name -> part. All of them are measured on every branch."""

@@ -36,7 +36,7 @@ def test_generated_conversations_need_a_seed_and_no_path() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("locomoco",), {}, "unknown dataset 'locomoco'; known: beam, locomo, longmemeval"),
+        (("locomoco",), {}, "unknown dataset 'locomoco'; known: beam, booksum, hotpotqa, locomo, longmemeval"),
         (("locomo",), {}, "dataset 'locomo' needs a path; get the file from https://github.com/snap-research/locomo"),
         (("msc",), {}, "dataset 'msc' needs a path"),
         (("locomo", Path("x")), {"seed": 1}, "dataset 'locomo' has no option 'seed'; it takes: conversations"),

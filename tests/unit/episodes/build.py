@@ -101,6 +101,9 @@ def told(prompt: Prompt, seed: int) -> str:
     if text.startswith("<single>"):
         said = re.findall(r"^([a-z]) (\w+): I own a (\w+)\.", text, re.MULTILINE)
         return "\n".join(f"{letter} INSERT {who} owns a {noun}." for letter, who, noun in said)
+    if text.startswith("<write>"):
+        said = re.findall(r"^([a-z]) (\w+): I own a (\w+)\.", text, re.MULTILINE)
+        return "\n".join(f"{letter} INSERT semantic {who} owns a {noun}." for letter, who, noun in said)
     if text.startswith("<manage>"):
         return "\n".join(f"{letter} INSERT" for letter in re.findall(r"^([a-z]) ", text, re.MULTILINE))
     asked = re.findall(r"(\w+)\?", text)[-1]
@@ -118,7 +121,7 @@ class PlannedPolicy(ScriptedPolicy):
         self.places = {
             derive(plan.seed, role, s.index, chunk): Place(plan.id, role, s.index, chunk)
             for plan in branches
-            for role in ("extractor", "manager", "single")
+            for role in ("extractor", "manager", "single", "writer")
             for s in plan.conversation.sessions
             for chunk in range(CHUNKS)
         }
@@ -185,7 +188,7 @@ def play(
     roles = agents(**changes)
     free = RewardConfig(compression_lambda=0.0)
     runner = EpisodeRunner(
-        {"extractor": policy, "manager": policy, "single": policy, "answerer": policy},
+        {"extractor": policy, "manager": policy, "single": policy, "writer": policy, "answerer": policy},
         roles,
         Quizzer(policy, roles.answerer, token_f1),
         reward or free,

@@ -1,15 +1,18 @@
 """Which conversations a step rolls out: new villages by number, or a file round robin."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig
+from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig, parse_recipe
 from fairmem.data import locomo
+from fairmem.data.stream import marks
 from fairmem.data.village import generate
-from fairmem.episodes import Conversations, steps_of
-from fairmem.errors import ConfigError
+from fairmem.episodes import Conversations, StepPlan, steps_of
+from fairmem.errors import ConfigError, DataError
 
 STAGES = (StageConfig(sessions=2, steps=3), StageConfig(sessions=4, steps=2), StageConfig(steps=0))
 SMALL = DataConfig(validation_conversations=2, test_conversations=3)
@@ -124,3 +127,32 @@ def test_promotion_and_patience_need_validation_conversations(file: Path) -> Non
             Conversations(Recipe(data=data, curriculum=curriculum, eval=every))
         held = data.model_copy(update={"validation": names(1)})
         assert Conversations(Recipe(data=held, curriculum=curriculum, eval=every)).validation
+
+
+def test_a_mix_trains_on_all_its_sources_and_refuses_to_test_on_what_it_trains_on(tmp_path: Path) -> None:
+    asked = "NUM:date When was bridge number {n} opened to traffic ?\nHUM:ind Who painted picture {n} here ?\n"
+    (tmp_path / "trec").write_text("".join(asked.format(n=n) for n in range(2)))
+    told = "wake me up at six,alarm\nplay some quiet jazz now,music\nstop the alarm,alarm\n"
+    (tmp_path / "nlu.csv").write_text(f"text,intent\n{told}")
+    row = {"questions": ["Which?"], "answers": [["one"]], "metadata": {"source": "ruler_qa1"}}
+
+    def conversations(context: str, train: int = 1) -> Conversations:
+        (tmp_path / "test.jsonl").write_text(json.dumps({**row, "context": context}) + "\n")
+        data: dict[str, Any] = {
+            "mix": [
+                {"source": "trec", "path": str(tmp_path / "trec"), "train": train},
+                {"source": "nlu", "path": str(tmp_path / "nlu.csv"), "train": 1},
+            ],
+            "test_source": "memory_agent_bench",
+            "test_path": str(tmp_path / "test.jsonl"),
+        }
+        return Conversations(parse_recipe({"data": data}, where="mix"))
+
+    talks = conversations("Doc 1. Nothing that was ever trained on. " * 500)
+    step = StepPlan(0, 0, StageConfig(sessions=8, steps=1), 0)
+    assert {talk.id for talk in talks.for_step(step, 2)} == {"trec#1", "nlu#1"}
+    assert max(sum(marks(t.text) for t in s.turns) for talk in talks.test for s in talk.sessions) <= 2_048
+    with pytest.raises(DataError, match="share texts"):
+        conversations("When was bridge number 0 opened to traffic ?\nlabel: 1")
+    with pytest.raises(ConfigError, match="holds 1 conversations, expected at least 9"):
+        conversations("Clean.", train=9)

@@ -11,7 +11,7 @@ import pytest
 from fairmem.config import RolloutConfig
 from fairmem.data.village import generate
 from fairmem.episodes import QuizJob, Quizzer, choose_questions, training_plan
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory, MemoryBank
 from fairmem.metrics import token_f1
 from fairmem.policy import Prompt
 from fairmem.types import CATEGORIES, Category, Conversation
@@ -126,7 +126,7 @@ def ask(policy: PlannedPolicy, *jobs: QuizJob, temperature: float = 0.0) -> list
     return [tuple(item.score for item in items) for items in quizzer.ask(jobs, seed=1)]
 
 
-def job(bank: MemoryBank, *nouns: str) -> QuizJob:
+def job(bank: Memory, *nouns: str) -> QuizJob:
     return QuizJob(CONVERSATION, bank, 3, tuple(q for q in CONVERSATION.questions if q.id in nouns))
 
 

@@ -14,7 +14,7 @@ from fairmem.episodes import (
     roll_branch,
     run_waves,
 )
-from fairmem.memory import MemoryBank
+from fairmem.memory import Memory, MemoryBank
 from fairmem.trace import FailureKind
 from tests.unit.episodes.build import (
     CONVERSATION,
@@ -84,7 +84,7 @@ def test_siblings_differ_in_nothing_but_member_and_seed() -> None:
         assert [m.member for m in members] == [0, 1] and len({m.seed for m in members}) == 2
 
 
-def memory_at(branch: str, session: int) -> MemoryBank:
+def memory_at(branch: str, session: int) -> Memory:
     """The memory of a global branch at the start of `session`: what a run that ends there leaves."""
     if session == 1:
         return MemoryBank.empty()

@@ -161,6 +161,8 @@ def test_refused_is_true_exactly_for_what_could_not_be_done() -> None:
         OpOutcome.MERGED_DUPLICATE,
         OpOutcome.NOOP,
         OpOutcome.UNCHANGED,
+        OpOutcome.FOUND,
+        OpOutcome.NOTHING_FOUND,
     }
 
 

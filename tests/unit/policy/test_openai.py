@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from fairmem.errors import ConfigError, EndpointError, ModelError
 from fairmem.policy import Message, OpenAIPolicy, Sample, SampleRequest
+from fairmem.policy.calls import ToolSpec
 from fairmem.policy.openai import Retries
 from fairmem.trace import CallFailure, FailureKind, StopReason
 from tests.unit.policy.conftest import Answer, Endpoint, completion
@@ -267,3 +269,39 @@ def test_an_endpoint_may_say_how_long_to_wait() -> None:
     assert retries.wait(1, 0, "3") == 3.0
     assert retries.wait(1, 0, "3600") == 10.0
     assert retries.wait(1, 0, "Wed, 21 Oct 2015 07:28:00 GMT") <= 1.5
+
+
+SAVE = ToolSpec("save", "Keep a text.", {"type": "object", "properties": {"text": {"type": "string"}}})
+
+
+def test_tools_are_offered_and_their_calls_come_back_as_one_text(endpoint: Endpoint) -> None:
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": "save", "arguments": '{"text": "Ana"}'}},
+        {"id": "2", "type": "function", "function": {"name": "save", "arguments": "{oops"}},
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    body = json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    endpoint.planned = [status(200, body)]
+    policy = open_at(endpoint)
+    (reply,) = policy.sample([ask(tools=(SAVE,))])
+    policy.close()
+
+    assert endpoint.bodies[0]["tool_choice"] == "auto"
+    assert [tool["function"]["name"] for tool in endpoint.bodies[0]["tools"]] == ["save"]
+    assert isinstance(reply, Sample)
+    assert json.loads(reply.text) == {
+        "calls": [{"tool": "save", "arguments": {"text": "Ana"}}, {"tool": "save", "arguments": "{oops"}]
+    }
+
+
+@pytest.mark.parametrize(("content", "text"), [(None, '{"calls": []}'), ("Nothing to keep.", "Nothing to keep.")])
+def test_a_reply_that_calls_no_tool_is_its_text_or_says_that_nothing_is_called(
+    endpoint: Endpoint, content: str | None, text: str
+) -> None:
+    body = json.dumps({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]})
+    endpoint.planned = [status(200, body)]
+    policy = open_at(endpoint)
+    (reply,) = policy.sample([ask(tools=(SAVE,))])
+    policy.close()
+
+    assert isinstance(reply, Sample) and reply.text == text

@@ -37,4 +37,7 @@ def test_a_pair_is_opened_as_two_models_named_after_run_and_role(pair: Path) -> 
 
 def test_anything_else_is_opened_once_for_every_role(model_folder: Path) -> None:
     opened = open_writers(str(model_folder), "", "")
-    assert set(opened) == {"extractor", "manager", "single"} and len({id(policy) for policy in opened.values()}) == 1
+    assert (
+        set(opened) == {"extractor", "manager", "single", "writer"}
+        and len({id(policy) for policy in opened.values()}) == 1
+    )

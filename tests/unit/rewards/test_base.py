@@ -6,7 +6,7 @@ import pytest
 
 from fairmem.config import RewardConfig
 from fairmem.credit import session_reward
-from fairmem.rewards import REWARDS, AnswerReward, CompressionReward, Outcome
+from fairmem.rewards import REWARDS, AnswerReward, CompressionReward, Outcome, reward_parts
 from fairmem.trace import QuizItem, SessionReward
 
 SETTINGS = RewardConfig(compression_tau=0.25, compression_lambda=0.5)
@@ -43,7 +43,7 @@ def test_without_dialogue_there_is_nothing_to_compare_memory_with() -> None:
 
 
 def test_the_table_holds_each_part_under_its_name_and_penalties_are_subtracted() -> None:
-    assert list(REWARDS) == ["answer", "compression_penalty"]
+    assert list(reward_parts(SETTINGS)) == ["answer", "compression_penalty"]
     assert all(name == reward.name for name, reward in REWARDS.items())
-    parts = {name: reward(WHOLE, SETTINGS)[1] for name, reward in REWARDS.items()}
+    parts = {name: reward(WHOLE, SETTINGS)[1] for name, reward in reward_parts(SETTINGS).items()}
     assert session_reward(SessionReward(session=1, parts=parts)) == pytest.approx(0.75 - 0.125)

@@ -36,6 +36,9 @@ VARIABLES: dict[tuple[Family, Role], frozenset[str]] = {
     ("instruct", "extractor"): frozenset({"date", "speakers", "earlier", "turns"}),
     ("instruct", "manager"): frozenset({"date", "speakers", "payload"}),
     ("instruct", "single"): frozenset({"date", "speakers", "memories", "turns"}),
+    ("instruct", "writer"): frozenset(
+        {"limit", "searching", "tools", "date", "speakers", "core", "semantic", "episodic", "turns"}
+    ),
     ("instruct", "answerer"): frozenset({"memories", "question"}),
 }
 """The variables the code gives to each template."""

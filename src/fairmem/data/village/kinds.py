@@ -323,6 +323,10 @@ TRIP = Kind(
 KINDS: dict[str, Kind] = {k.name: k for k in (CITY, JOB, PET, ITEM, INSTRUMENT, SPORT, FOOD, GENRE, COLOUR, PLAN, TRIP)}
 PAIRED: tuple[Kind, ...] = tuple(kind for kind in KINDS.values() if kind.noun)
 """Kinds that are asked two at a time."""
+CORE_KINDS = frozenset({"city", "job"})
+"""Kinds of fact that the core text of a structured memory holds."""
+EPISODIC_KINDS = frozenset({"plan", "trip"})
+"""Kinds of fact that its episodic store holds; all others are semantic."""
 ASKS_PAIR: tuple[str, ...] = (
     f"[What|Which] are {{n}}'s {{x}} and {{y}} {_TODAY}?",
     f"[What|Which] are the {{x}} and [the|] {{y}} of {{n}} {_TODAY}?",
