@@ -1,7 +1,7 @@
 """Whether the direction matters: it is taken out with biased memory, and put in without, and E[D] is read again.
 
-Both are done from the last token of the prompt on, in a band of layers around the chosen one, with the direction fitted on
-other domains. A random direction of the same length, treated alike, is what any such damage does.
+Both are done from the last token of the prompt on, in a band of layers around the chosen one, with the direction fitted
+on other domains. A random direction of the same length, treated alike, is what any such damage does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fairmem.seeds import numpy_rng
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """`amount` times what an explicit order moves, added without memory: the change of E[D], and a random direction's."""
+    """`amount` times what an order moves, added without memory: the change of E[D], and a random direction's."""
 
     amount: float
     effect: Estimate
@@ -70,23 +70,25 @@ def measure_causes(
     """Ablate and add on every scenario of `states`; `reach` layers on either side of `layer` are changed too."""
     layers = states.of["plain"].shape[2]
     band = tuple(range(max(0, layer - reach), min(layers, layer + reach + 1)))
-    directions = {l: directions_at(states, l) for l in band}
+    directions = {at: directions_at(states, at) for at in band}
     rows: list[dict[str, float]] = []
-    for i, scenario in enumerate(states.scenarios):
+    for scenario in states.scenarios:
         bias, domain = scenario.dimension, scenario.domain
         rest = [j for j, other in enumerate(states.scenarios) if other.domain != domain]
         alike = [j for j in rest if states.scenarios[j].dimension == bias]
         rng = numpy_rng(seed, "drift-random-ablation", scenario.id)
         take: dict[str, dict[int, Change]] = {"own": {}, "random": {}}
         put: dict[tuple[str, float], dict[int, Change]] = {(kind, d): {} for kind in take for d in doses}
-        for l in band:
+        for at in band:
             other = rng.standard_normal(states.of["plain"].shape[3])
-            _, length = difference_of_means(states.of["explicit"][alike, VALUE, l], states.of["plain"][alike, VALUE, l])
-            for kind, v in (("own", directions[l][bias, domain]), ("random", other / np.linalg.norm(other))):
-                take[kind][l] = ablation(v, float((states.of["neutral"][rest, VALUE, l] @ v).mean()))
+            _, length = difference_of_means(
+                states.of["explicit"][alike, VALUE, at], states.of["plain"][alike, VALUE, at]
+            )
+            for kind, v in (("own", directions[at][bias, domain]), ("random", other / np.linalg.norm(other))):
+                take[kind][at] = ablation(v, float((states.of["neutral"][rest, VALUE, at] @ v).mean()))
                 # The band shares the dose, since what is added in one layer stays in the stream.
                 for d in doses:
-                    put[kind, d][l] = addition(v, d * length / len(band))
+                    put[kind, d][at] = addition(v, d * length / len(band))
         asks = {arm: ask_of(arm, scenario, scenario, memories) for arm in ("none", "neutral", "biased")}
         row = {arm: _expected(policy, ask, {}) for arm, ask in asks.items()}
         row |= {f"take {kind}": _expected(policy, asks["biased"], changes) for kind, changes in take.items()}

@@ -85,8 +85,8 @@ class Specificity:
 def specificity(along_SB: np.ndarray, biases: Sequence[str], *, seed: int = 0, draws: int = 2000) -> Specificity:
     """The matrix of `along_SB`: each scenario's memory shift along the direction of each bias.
 
-    Columns are the distinct biases in order of appearance. Columns are centred for the contrast, since a direction along
-    which every memory moves is not one of a bias.
+    Columns are the distinct biases in order of appearance. Columns are centred for the contrast, since a direction
+    along which every memory moves is not one of a bias.
     """
     names = tuple(dict.fromkeys(biases))
     own_S = np.array([names.index(b) for b in biases])

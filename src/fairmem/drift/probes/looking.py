@@ -24,8 +24,10 @@ PARTS = ("memory", "task", "schema", "system", "reply")
 
 @dataclass(frozen=True, slots=True)
 class PartMass:
-    """Attention on one part, without the first token: its share with neutral memory, how much more with biased, and the
-    biased share per token relative to an even spread.
+    """Attention on one part, without the first token.
+
+    `neutral`: its share with neutral memory; `change`: how much more with biased; `density`: the biased share per
+    token, relative to an even spread.
     """
 
     part: str
@@ -38,8 +40,8 @@ class PartMass:
 class Looking:
     """Means over heads, layers and watched parameters, per scenario.
 
-    `sink` is the share that the first token takes; `by_layer` the change on memory per layer; `skipped` names layers whose
-    weights could not be read, which are left out of all means.
+    `sink` is the share that the first token takes; `by_layer` the change on memory per layer; `skipped` names layers
+    whose weights could not be read, which are left out of all means.
     """
 
     parts: tuple[PartMass, ...]
@@ -71,15 +73,15 @@ def measure_looking(
                 continue
             for part in PARTS:
                 shares[part, arm].append(float(np.mean([look.share[part] for look in seen])))
-            of_arm[arm] = {l: float(np.mean([look.by_layer[l] for look in seen])) for l in seen[0].by_layer}
+            of_arm[arm] = {at: float(np.mean([look.by_layer[at] for look in seen])) for at in seen[0].by_layer}
             if arm == "biased":
                 sinks.append(float(np.mean([look.sink for look in seen])))
                 for part in PARTS:
                     densities[part].append(float(np.mean([look.density[part] for look in seen])))
                 entries += [entry for look in seen for entry in look.entries]
         if len(of_arm) == 2:
-            for l, value in of_arm["biased"].items():
-                by_layer[l].append(value - of_arm["neutral"][l])
+            for at, value in of_arm["biased"].items():
+                by_layer[at].append(value - of_arm["neutral"][at])
     found: list[PartMass] = []
     for part in PARTS:
         biased, neutral = np.array(shares[part, "biased"]), np.array(shares[part, "neutral"])
@@ -94,7 +96,7 @@ def measure_looking(
     return Looking(
         tuple(found),
         mean_interval(sinks, seed=seed),
-        {l: float(np.mean(values)) for l, values in sorted(by_layer.items())},
+        {at: float(np.mean(values)) for at, values in sorted(by_layer.items())},
         overlap_slope(entries, seed=seed, draws=draws),
         dict(sorted(skipped.items())),
     )

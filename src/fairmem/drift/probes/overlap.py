@@ -2,9 +2,8 @@
 
 mass_e = slope x overlap_e + b1 x place_e + b2 x length_e + effect of the prompt + noise
 
-over the memory entries e of each prompt and watched parameter. The effect of the prompt is taken out by centring within it;
-the interval draws scenarios anew. The null permutes the overlaps
-among the entries of each prompt.
+over the memory entries e of each prompt and watched parameter. The effect of the prompt is taken out by centring within
+it; the interval draws scenarios anew. The null permutes the overlaps among the entries of each prompt.
 """
 
 from __future__ import annotations

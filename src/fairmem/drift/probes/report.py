@@ -1,7 +1,7 @@
 """Writing what the probes found: `probe.json`, `probe.html`, `probe.md`, `probe.png` and a direction per bias.
 
-`probe.json` (format `fairmem-drift-probe`, version 1) is the record `ProbeResult` without its directions, nan being null;
-an estimate is `{mean, low, high, n, method}`, 95 % over scenarios.
+`probe.json` (format `fairmem-drift-probe`, version 1) is the record `ProbeResult` without its directions, nan being
+null; an estimate is `{mean, low, high, n, method}`, 95 % over scenarios.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def probe_page(result: ProbeResult) -> Page:
     shifts, causal, looking = result.shifts, result.causal, result.looking
     lines = [
         f"{len(result.scenarios)} scenarios, {result.config.memories} memories an arm; directions are fitted on other "
-        f"domains. Layer {shifts.layer} was chosen by how well orders carry over to a new domain, not by what memory does.",
-        f"Biased memory lies {_estimate(shifts.projection)} sd of the noise of neutral memory along the direction of the "
-        f"order (p {p_value(shifts.p)}); AUC against that noise {shifts.auc:.2f} [{shifts.auc_low:.2f}, "
+        f"domains. Layer {shifts.layer} was chosen by how well orders carry over to a new domain, not by memory.",
+        f"Biased memory lies {_estimate(shifts.projection)} sd of the noise of neutral memory along the direction "
+        f"of the order (p {p_value(shifts.p)}); AUC against that noise {shifts.auc:.2f} [{shifts.auc_low:.2f}, "
         f"{shifts.auc_high:.2f}], 0.5 being nothing.",
-        f"Taking the direction out moves the expected deflection by {_estimate(causal.ablated)} where memory had moved it "
-        f"by {_estimate(causal.drift)}; a random direction by {_estimate(causal.random)}.",
+        f"Taking the direction out moves the expected deflection by {_estimate(causal.ablated)} where memory had moved "
+        f"it by {_estimate(causal.drift)}; a random direction by {_estimate(causal.random)}.",
     ]
     if causal.lost:
         lines.append(f"{causal.lost} scenarios gave no answer in one of the runs and are left out of the causal table.")
@@ -83,7 +83,7 @@ def probe_page(result: ProbeResult) -> Page:
         tiles=tiles,
         figure_file="probe.png",
         figure_title="Layers",
-        caption="Left: memory's shift along the order's direction by layer. Right: attention gained by memory by layer.",
+        caption="By layer: memory's shift along the order's direction, and the attention that memory gains.",
     )
 
 
@@ -100,9 +100,9 @@ def _bias_table(result: ProbeResult) -> Table:
         for one in result.shifts.biases
     )
     note = (
-        "Cosine of the mean shift by memory (biased minus neutral) and the direction of the order, with the 95 % range of "
-        "random directions. Projections in sd of neutral memory's noise, directions of other domains; opposite memories "
-        "should lie on the other side."
+        "Cosine of the mean shift by memory (biased minus neutral) and the direction of the order, with the 95 % range "
+        "of random directions. Projections in sd of neutral memory's noise, directions of other domains; opposite "
+        "memories should lie on the other side."
     )
     columns = ("bias", "cosine", "chance", "biased", "opposite", "scenarios")
     return Table("Memory along the order's direction", columns, rows, note)
@@ -114,8 +114,9 @@ def _specificity_table(result: ProbeResult) -> Table:
         (bias, *(signed(float(x), 2) for x in means)) for bias, means in zip(found.biases, found.mean_BB, strict=True)
     )
     note = (
-        f"Rows: whose memory; columns: whose direction; sd of the noise. Own minus others {signed(found.contrast, 2)}; with "
-        f"biases permuted among scenarios 95 % lie in [{signed(found.low, 2)}, {signed(found.high, 2)}], p {_p(found.p)}."
+        f"Rows: whose memory; columns: whose direction; sd of the noise. Own minus others {signed(found.contrast, 2)}; "
+        f"with biases permuted among scenarios 95 % lie in [{signed(found.low, 2)}, {signed(found.high, 2)}], "
+        f"p {_p(found.p)}."
     )
     return Table("Is it the direction of this bias?", ("memory of", *found.biases), rows, note)
 
@@ -141,10 +142,10 @@ def _attention_table(result: ProbeResult) -> Table:
     )
     slope = looking.slope
     note = (
-        "Attention of the token before each watched value, without the first token of the prompt, which takes "
-        f"{number(looking.sink.mean)}. Density: per token with biased memory, 1 being an even spread. An entry gains "
-        f"{slope.slope:+.3f} [{slope.low:+.3f}, {slope.high:+.3f}] density per unit of word overlap with the parameter, at "
-        f"equal place and length; with overlaps permuted [{slope.null_low:+.3f}, {slope.null_high:+.3f}] "
+        "Attention of the token before each watched value, without the first token of the prompt, which "
+        f"takes {number(looking.sink.mean)}. Density: per token with biased memory, 1 being an even spread. "
+        f"An entry gains {slope.slope:+.3f} [{slope.low:+.3f}, {slope.high:+.3f}] density per unit of word overlap with the "
+        f"parameter, at equal place and length; with overlaps permuted [{slope.null_low:+.3f}, {slope.null_high:+.3f}] "
         f"({slope.n} entries, {slope.scenarios} scenarios)."
     )
     return Table("Where it looks", ("part", "neutral", "biased minus neutral", "density"), rows, note)

@@ -1,7 +1,7 @@
 """Reading and changing the residual stream by forward hooks on decoder blocks.
 
-Hooks, not wrappers: a wrapped block lacks the attributes that newer decoders ask of it. What a hook sees of the last block
-lies before the final norm; `hidden_states[-1]` of transformers lies after it.
+Hooks, not wrappers: a wrapped block lacks the attributes that newer decoders ask of it. What a hook sees of the last
+block lies before the final norm; `hidden_states[-1]` of transformers lies after it.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ class LayerShift:
     Attributes:
         layer: From 0.
         read: See `READS`.
-        separation: Mean of <h(explicit) - h(plain), v> over the sd of <h(plain), v>: how well the direction carries over
-            to the domain it has not seen. The layer for all further numbers is chosen by it, not by what memory does.
+        separation: Mean of <h(explicit) - h(plain), v> over the sd of <h(plain), v>: how well the direction carries
+            over to the domain it has not seen. The layer for all further numbers is chosen by it, not by memory.
         projection: Of the memory shift, in units of the noise; `auc` of it against that noise.
     """
 

@@ -1,7 +1,7 @@
 """Which tokens of a rendered trial belong to which part: system, schema, each memory entry, task, reply.
 
-Parts are found as text in the rendered prompt, and tokens by the character offsets of a fast tokenizer. A token belongs to
-the part that holds its first character.
+Parts are found as text in the rendered prompt, and tokens by the character offsets of a fast tokenizer. A token belongs
+to the part that holds its first character.
 """
 
 from __future__ import annotations

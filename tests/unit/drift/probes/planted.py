@@ -24,7 +24,7 @@ ENTRIES = 3
 WIDTH, HEAD = 48, 16
 CONST, MARK, WRITTEN = 0, (1, 2), (3, 4)
 """Coordinates: a constant, the mark of each bias, and where block 0 writes it."""
-PUSH = 6.0
+PUSH = 1.0
 HARMFUL = ("all_at_once", "false", "1", "5")
 
 
@@ -65,7 +65,7 @@ def marked(word: str) -> tuple[int, float] | None:
     return None
 
 
-def policy(*, plant: bool, model_class: str = "Qwen3") -> HFPolicy:
+def policy(*, plant: bool, model_class: str = "Qwen3", seed: int = 1) -> HFPolicy:
     """The model, with marks if `plant`."""
     torch = import_torch()
     import transformers
@@ -87,7 +87,9 @@ def policy(*, plant: bool, model_class: str = "Qwen3") -> HFPolicy:
     core.pre_tokenizer = split
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>", unk_token="<unk>")
 
-    torch.manual_seed(1)
+    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+
+    torch.manual_seed(seed)
     config = getattr(transformers, f"{model_class}Config")(
         vocab_size=len(vocabulary),
         hidden_size=WIDTH,
@@ -121,11 +123,10 @@ def _set(model: Any, vocabulary: dict[str, int], plant: bool) -> None:
         block.mlp.down_proj.weight.mul_(0.1)
     first = model.model.layers[0].self_attn
     slow = HEAD // 2 - 1  # The coordinate that the position rotates least.
-    for projection in (first.q_proj, first.k_proj):
-        projection.weight.mul_(0.2)
+    first.q_proj.weight.zero_()
+    first.k_proj.weight[slow] = 0.0
     first.q_proj.weight[slow::HEAD, CONST] = 1.0
-    # Even in the sign of the mark: what is cold is looked at as much as what is hot. A linear key cannot do that, so
-    # cold words have a second sign-free mark in the last coordinate.
+    # What is cold is looked at as much as what is hot, so words that are marked have another mark without a sign.
     if plant:
         for word, i in vocabulary.items():
             if marked(word) is not None:

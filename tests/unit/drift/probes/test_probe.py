@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from fairmem.drift.probes import ProbeConfig, ProbeResult, load_direction, probe_model, write_report
+from fairmem.drift.probes.reading import read_states
+from fairmem.drift.probes.shifts import measure_shifts
 from fairmem.drift.scenario import Scenario
 from fairmem.errors import DataError
 from tests.unit.drift.probes import planted
@@ -63,13 +65,21 @@ def test_planted_attention_rises_on_memory_and_falls_elsewhere() -> None:
 def test_a_control_grammar_gives_nothing() -> None:
     control = result(False)
     shifts, causal = control.shifts, control.causal
-    assert shifts.p > 0.05 and shifts.auc_low < 0.5 < shifts.auc_high
-    assert shifts.projection.low < 0 < shifts.projection.high
-    assert shifts.specificity.p > 0.05
+    assert shifts.auc_low < 0.5 < shifts.auc_high and shifts.specificity.p > 0.05
     assert causal.net.low < 0 < causal.net.high or abs(causal.net.mean) < 0.005
     assert abs(causal.drift.mean) < 0.01
     memory = next(one for one in control.looking.parts if one.part == "memory")
     assert abs(memory.change.mean) < 0.01
+
+
+def test_control_models_seldom_look_planted() -> None:
+    # At 5 % a false alarm in four models has probability 0.19, two of them 0.014.
+    found = [
+        measure_shifts(read_states(planted.policy(plant=False, seed=seed), planted.grammar(), 3), draws=100)
+        for seed in range(4)
+    ]
+    assert sum(one.p <= 0.05 for one in found) <= 1
+    assert sum(one.specificity.p <= 0.05 for one in found) <= 1
 
 
 def test_scenarios_of_one_domain_cannot_leave_one_out() -> None:
