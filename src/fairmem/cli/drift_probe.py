@@ -15,9 +15,9 @@ def register(actions: Any) -> None:
     parser: argparse.ArgumentParser = actions.add_parser(
         "probe",
         help="look inside a local model: directions, causes, attention",
-        description="Compare what private memory does to the hidden states of a local model with what an explicit order "
-        "does, take that direction out and put it in, and see where the model looks. Writes a report and a direction per "
-        "bias.",
+        description="Compare what private memory does to the hidden states of a local model with what an explicit "
+        "order does, take that direction out and put it in, and see where the model looks. Writes a report and a "
+        "direction per bias.",
         epilog="Example: fairmem drift probe --model /models/qwen2.5-1.5b-instruct --out probe",
     )
     parser.add_argument("--model", metavar="FOLDER", required=True, help="model folder, hf:PATH or bundled")

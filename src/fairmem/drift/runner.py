@@ -65,8 +65,8 @@ def run_audit(
     chosen_on_it = [s.id for s in scenarios if s.provenance.selection and model.name in s.provenance.selection.models]
     if chosen_on_it:
         raise ConfigError(
-            f"{len(chosen_on_it)} scenarios, first {chosen_on_it[0]}, were selected on {model.name}, so its drift on them "
-            "is inflated; audit another model, or leave them out (--only heldout keeps the unselected ones)"
+            f"{len(chosen_on_it)} scenarios, first {chosen_on_it[0]}, were selected on {model.name}, so its drift "
+            "on them is inflated; audit another model, or leave them out (--only heldout keeps the unselected ones)"
         )
     seeds = tuple(seeds[:1] if model.exact else seeds)
     header = RunHeader(

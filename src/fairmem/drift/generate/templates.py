@@ -1,7 +1,7 @@
 """Scenarios without a model: a piece of work of the domain, a set of parameters of the bias, and private memories.
 
-Everything is drawn by the seed. Memories are drawn from the pairs of the shipped scenarios that belong to no single one of
-them, until the sets are of equal length; so generated scenarios share memories with those that ship, and are no
+Everything is drawn by the seed. Memories are drawn from the pairs of the shipped scenarios that belong to no single one
+of them, until the sets are of equal length; so generated scenarios share memories with those that ship, and are no
 independent sample of wording. What is new in each is the pairing of work, parameters and memories.
 """
 

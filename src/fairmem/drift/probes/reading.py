@@ -2,8 +2,8 @@
 
 Read points: `prompt`, the last token of the prompt, and `value`, the token before a watched value with the call given
 up to there, averaged over the scenario's parameters. Arms: `explicit`, the bias as an order; `plain`, an order that
-asks for nothing; `biased`, `opposite` and `neutral` memories; `again`, the neutral memories of another scenario, for the
-noise.
+asks for nothing; `biased`, `opposite` and `neutral` memories; `again`, the neutral memories of another scenario, for
+the noise.
 """
 
 from __future__ import annotations

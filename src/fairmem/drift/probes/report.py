@@ -144,8 +144,9 @@ def _attention_table(result: ProbeResult) -> Table:
     note = (
         "Attention of the token before each watched value, without the first token of the prompt, which "
         f"takes {number(looking.sink.mean)}. Density: per token with biased memory, 1 being an even spread. "
-        f"An entry gains {slope.slope:+.3f} [{slope.low:+.3f}, {slope.high:+.3f}] density per unit of word overlap with the "
-        f"parameter, at equal place and length; with overlaps permuted [{slope.null_low:+.3f}, {slope.null_high:+.3f}] "
+        f"An entry gains {slope.slope:+.3f} [{slope.low:+.3f}, {slope.high:+.3f}] density per unit of word overlap "
+        f"with the parameter, at equal place and length; with overlaps permuted "
+        f"[{slope.null_low:+.3f}, {slope.null_high:+.3f}] "
         f"({slope.n} entries, {slope.scenarios} scenarios)."
     )
     return Table("Where it looks", ("part", "neutral", "biased minus neutral", "density"), rows, note)
