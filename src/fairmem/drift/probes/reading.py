@@ -20,6 +20,7 @@ from fairmem.drift.local import call_text, shared_length
 from fairmem.drift.probes.residual import hidden_at
 from fairmem.drift.prompt import messages
 from fairmem.drift.scenario import Scenario, Target
+from fairmem.errors import ModelError
 from fairmem.policy.hf import HFPolicy
 
 ARMS = ("explicit", "plain", "biased", "opposite", "neutral", "again")
@@ -59,11 +60,21 @@ def ask_of(arm: str, scenario: Scenario, other: Scenario, memories: int) -> Ask:
 
 
 def beginning(policy: HFPolicy, ask: Ask, target: Target) -> tuple[int, ...]:
-    """Token ids of the prompt and the call up to the token before the value of `target`."""
+    """Token ids of the prompt and the call up to the token before the value of `target`.
+
+    Raises:
+        ModelError: prompt and call do not fit the context.
+    """
     prompt = messages(ask, in_text=True)
     rows = [
         policy.token_ids(prompt, call_text(ask, target.pointer, value)) for value in scored_values(ask.scenario, target)
     ]
+    longest = max(map(len, rows))
+    if policy.context is not None and longest > policy.context:
+        raise ModelError(
+            f"{policy.name}: {ask.scenario.id} has {longest} tokens and the context is {policy.context}; show fewer "
+            "memories, or leave it out"
+        )
     return rows[0][: shared_length(rows)]
 
 
