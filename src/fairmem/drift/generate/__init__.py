@@ -6,7 +6,8 @@ Scenarios that were selected on a model say so, and `run_audit` refuses to repor
 
 from __future__ import annotations
 
-from fairmem.drift.generate.generation import Counts, GenerateConfig, generate
+from fairmem.drift.generate.attempts import Counts
+from fairmem.drift.generate.generation import GenerateConfig, generate
 from fairmem.drift.generate.measure import Measured, Selector
 from fairmem.drift.generate.outcome import Rejected, Stage
 from fairmem.drift.generate.templates import from_templates

@@ -13,7 +13,7 @@ from fairmem.drift.checks import violations
 from fairmem.drift.closed_form import ClosedFormModel, DriftParameters, ReferenceModel
 from fairmem.drift.files import digest, load_scenarios, read_scenarios
 from fairmem.drift.generate import Counts, GenerateConfig, Selector, from_templates, generate
-from fairmem.drift.generate.generation import places
+from fairmem.drift.generate.attempts import places
 from fairmem.drift.generate.roles import VARIABLES, role_prompt
 from fairmem.drift.runner import run_audit
 from fairmem.drift.scenario import DIMENSIONS, DOMAINS, Provenance, Scenario
