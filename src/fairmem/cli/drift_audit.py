@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairmem.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fairmem.drift.scenario import Scenario
 
 
 def register(actions: Any) -> None:
@@ -73,21 +77,7 @@ def _run(args: argparse.Namespace) -> int:
     from fairmem.drift.report import report_audit
     from fairmem.drift.runner import run_audit
 
-    scenarios = load_scenarios(args.scenarios)
-    if args.only:
-        wanted = set(args.only.split(","))
-        known = {name for s in scenarios for name in (s.dimension, s.domain, s.stratum, s.id)}
-        if wanted - known:
-            raise ConfigError(f"--only: no scenario has {', '.join(sorted(wanted - known))}")
-        kinds = [{getattr(s, kind) for s in scenarios} & wanted for kind in ("dimension", "domain", "stratum", "id")]
-        scenarios = [
-            s
-            for s in scenarios
-            if all(
-                not kind or value in kind
-                for kind, value in zip(kinds, (s.dimension, s.domain, s.stratum, s.id), strict=True)
-            )
-        ]
+    scenarios = chosen(load_scenarios(args.scenarios), args.only)
     arms = make_arms(args.arms.split(",") if args.arms else KINDS, _numbers("--doses", args.doses))
     seeds = _numbers("--seeds", args.seeds)
     model = open_model(
@@ -109,6 +99,21 @@ def _run(args: argparse.Namespace) -> int:
         print(f"\r{asked} trials asked\033[K", file=sys.stderr)
     print(report_audit(args.out))
     return 0
+
+
+def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
+    """The `scenarios` that `--only` names: of any of its biases, and any of its domains, strata and ids.
+
+    Raises:
+        ConfigError: no scenario has one of the names.
+    """
+    wanted = set(filter(None, only.split(",")))
+    kinds = ("dimension", "domain", "stratum", "id")
+    known = {kind: {str(getattr(scenario, kind)) for scenario in scenarios} & wanted for kind in kinds}
+    unknown = wanted.difference(*known.values())
+    if unknown:
+        raise ConfigError(f"--only: no scenario has {', '.join(sorted(unknown))}")
+    return [s for s in scenarios if all(not names or getattr(s, kind) in names for kind, names in known.items())]
 
 
 def _report(args: argparse.Namespace) -> int:

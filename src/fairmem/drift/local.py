@@ -81,7 +81,7 @@ class ScoredModel:
         targets = ask.scenario.targets
         values = [scored_values(ask.scenario, target) for target in targets]
         rows = [
-            self._policy.token_ids(prompt, _call_text(ask, target.pointer, value))
+            self._policy.token_ids(prompt, call_text(ask, target.pointer, value))
             for target, candidates in zip(targets, values, strict=True)
             for value in candidates
         ]
@@ -91,7 +91,7 @@ class ScoredModel:
             return Answer(Outcome.CALL_FAILED, message=f"prompt_too_long: {message}", prompt_tokens=longest)
         # Tokens may span the border between prefix and value, so texts part where their tokens do. What the candidates
         # of one target share beyond that adds the same to all of them, and falls out when they are normalised.
-        shared = _shared(rows)
+        shared = shared_length(rows)
         scored = self._policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
         logs = [math.fsum(one) for one in scored]
         if not all(math.isfinite(log) for log in logs):
@@ -112,7 +112,7 @@ def _normalised(values: Sequence[Any], logs: Sequence[float]) -> list[tuple[Any,
     return [(value, weight / total) for value, weight in zip(values, weights, strict=True)]
 
 
-def _call_text(ask: Ask, pointer: str, value: Any) -> str:
+def call_text(ask: Ask, pointer: str, value: Any) -> str:
     """The whole call as JSON, with `value` at `pointer`, which comes last."""
     arguments = dict(ask.scenario.reference_call)
     top = pointer.split("/")[1].replace("~1", "/").replace("~0", "~")
@@ -124,7 +124,7 @@ def _call_text(ask: Ask, pointer: str, value: Any) -> str:
     return text.replace(json.dumps(_MARK, ensure_ascii=False), json.dumps(value, ensure_ascii=False))
 
 
-def _shared(rows: Sequence[Sequence[int]]) -> int:
+def shared_length(rows: Sequence[Sequence[int]]) -> int:
     """Length of the beginning that all rows have in common, at most one token short of the shortest."""
     least = min(len(row) for row in rows) - 1
     for i in range(least):

@@ -44,9 +44,9 @@ def report_audit(folder: Path) -> str:
     summary = summarise(run)
     judged = agreement(run, read_judgements(folder), folder)
     page = drift_page(run, summary, judged)
-    _write(folder / "report.json", json.dumps(to_json(run, summary, judged), indent=2, allow_nan=False) + "\n")
-    _write(folder / "report.md", to_markdown(page))
-    _write(folder / "report.html", to_html(page))
+    replace_text(folder / "report.json", json.dumps(to_json(run, summary, judged), indent=2, allow_nan=False) + "\n")
+    replace_text(folder / "report.md", to_markdown(page))
+    replace_text(folder / "report.html", to_html(page))
     return f"{to_text(page)}\nWritten to {folder}: report.html, report.md, report.json\n"
 
 
@@ -82,20 +82,22 @@ def to_json(run: Run, summary: Summary, judged: Agreement | None = None) -> dict
         "used": None if summary.used is None else asdict(summary.used),
         "judge": None if judged is None else asdict(judged),
     }
-    return cast(dict[str, Any], _finite(content))
+    return cast(dict[str, Any], finite_json(content))
 
 
-def _finite(value: Any) -> Any:
+def finite_json(value: Any) -> Any:
+    """`value` as JSON holds it: numbers that are not finite become null, keys become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in cast(dict[Any, Any], value).items()}
+        return {str(key): finite_json(item) for key, item in cast(dict[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in cast(list[Any], value)]
+        return [finite_json(item) for item in cast(list[Any], value)]
     return value
 
 
-def _write(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, which has the old content or the new at any moment."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -56,11 +56,18 @@ def run_audit(
         progress: Called after each trial.
 
     Raises:
-        ConfigError: no seeds, a seed or a scenario twice, or the folder holds another run.
+        ConfigError: no seeds, a seed or a scenario twice, a scenario that was selected on this very model, or the
+            folder holds another run.
         CheckpointError: the run in the folder is damaged.
     """
     if not scenarios or not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"{len(scenarios)} scenarios, seeds {list(seeds)}: expected some of each, every seed once")
+    chosen_on_it = [s.id for s in scenarios if s.provenance.selection and model.name in s.provenance.selection.models]
+    if chosen_on_it:
+        raise ConfigError(
+            f"{len(chosen_on_it)} scenarios, first {chosen_on_it[0]}, were selected on {model.name}, so its drift "
+            "on them is inflated; audit another model, or leave them out (--only heldout keeps the unselected ones)"
+        )
     seeds = tuple(seeds[:1] if model.exact else seeds)
     header = RunHeader(
         model=model.name,

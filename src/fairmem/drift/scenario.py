@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 SCENARIO_VERSION = "1"
 
@@ -121,12 +121,29 @@ class Memories(_Record):
     relevant: tuple[Memory, ...]
 
 
+class Selection(_Record):
+    """What a scenario was selected on: names of models, and the seeds of their trials.
+
+    Selection on drift inflates drift, so a report on one of these models would say nothing.
+    """
+
+    models: tuple[str, ...] = Field(min_length=1)
+    seeds: tuple[int, ...]
+
+
 class Provenance(_Record):
-    """Who wrote the scenario: by `hand`, one by one, or a `generator`."""
+    """Who wrote the scenario: by `hand`, one by one, or a `generator`; and what it was selected on, if on anything."""
 
     author: Literal["hand", "generator"]
     generator_hash: str | None = None
     reviewed: bool
+    selection: Selection | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty_selection(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The digests of files that were written before there was a selection stay as they are.
+        fields: dict[str, Any] = write(self)
+        return fields if self.selection else {name: value for name, value in fields.items() if name != "selection"}
 
 
 class Scenario(_Record):

@@ -81,7 +81,7 @@ def learning_curve(
             figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
-    return _element(drawn.getvalue())
+    return svg_element(drawn.getvalue())
 
 
 def _panels(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -145,7 +145,7 @@ def _running_mean(values: Sequence[float], window: int) -> list[float]:
     return [sum(part) / len(part) for part in parts]
 
 
-def _element(svg: str) -> str:
+def svg_element(svg: str) -> str:
     """The `svg` element of an SVG file, fit to stand in an HTML page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

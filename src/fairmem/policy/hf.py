@@ -232,6 +232,20 @@ class HFPolicy:
         """Token ids of the rendered `prompt` with the beginning of a `reply` after it, as one text."""
         return self._renderer.ids(self._renderer.text(prompt) + reply)
 
+    def rendered(self, prompt: Prompt) -> str:
+        """`prompt` as the text that the model reads."""
+        return self._renderer.text(prompt)
+
+    def offsets(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """Token ids of rendered `text`, as `encode`, and where in it each token begins and ends.
+
+        Raises:
+            ModelError: the tokenizer is not a fast one, so that it does not know.
+        """
+        if not self.tokenizer.is_fast:
+            raise ModelError(f"{self.name}: its tokenizer gives no character offsets; save it as tokenizer.json")
+        return self._renderer.offsets(text)
+
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""
 

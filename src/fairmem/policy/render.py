@@ -69,6 +69,11 @@ class Renderer:
         """Token ids of rendered `text`. A chat template writes its own special tokens, so none are added to it."""
         return tuple(self._tokenizer(text, add_special_tokens=not self._chat)["input_ids"])
 
+    def offsets(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """`ids` of `text` with the (begin, end) of each token in it; a fast tokenizer only."""
+        found = self._tokenizer(text, add_special_tokens=not self._chat, return_offsets_mapping=True)
+        return tuple(found["input_ids"]), tuple((int(a), int(b)) for a, b in found["offset_mapping"])
+
     def _broken(self, content: str) -> str:
         if self._special is None:
             return content

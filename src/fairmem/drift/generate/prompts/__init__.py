@@ -1,0 +1,1 @@
+"""The prompts of the generator's roles, one text file each."""
