@@ -12,6 +12,8 @@ from fairmem.errors import ConfigError
 
 MEMORIES = ("none", "full", "last", "bm25", "dense", "summary", "oracle", "ours")
 """Keys of `fairmem.eval.BACKENDS`, which a test holds; listed so that help needs no numpy."""
+PEERS = ("mem0", "langmem", "lightrag")
+"""Keys of `fairmem.eval.peers.PEERS`, likewise: memory products, each with an extra of its own."""
 
 
 def register(commands: Any) -> None:
@@ -52,7 +54,8 @@ def register(commands: Any) -> None:
         "--memory",
         metavar="NAME,NAME",
         default="ours",
-        help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours); 'all' takes each",
+        help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours), 'all' takes each; or products: "
+        f"{', '.join(PEERS)}, 'peers' takes each",
     )
     parser.add_argument("--score", choices=TEXT_SCORES, help="definition of the score (default: bag; choices: em)")
     parser.add_argument("--top-k", metavar="K", type=int, help="entries shown per speaker (default: as trained)")
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         answerer=args.answerer,
         answerer_base_url=args.answerer_base_url,
         api_key_env=args.api_key_env,
-        memories=MEMORIES if args.memory == "all" else tuple(dict.fromkeys(args.memory.split(","))),
+        memories=_memories(args.memory),
         conversations=tuple(args.conversations.split(",")) if args.conversations else (),
         sessions=args.sessions,
         limit=args.limit,
@@ -102,6 +105,12 @@ def run(args: argparse.Namespace) -> int:
     )
     print(evaluate_dataset(asked, lambda line: print(line, file=sys.stderr, flush=True)))
     return 0
+
+
+def _memories(text: str) -> tuple[str, ...]:
+    """The memories that `text` names, each once; `all` and `peers` stand for several."""
+    several = {"all": MEMORIES, "peers": PEERS}
+    return tuple(dict.fromkeys(name for part in text.split(",") for name in several.get(part, (part,))))
 
 
 def _prices(text: str | None) -> tuple[float, float] | None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
 from fairmem.data import load
 from fairmem.data.village import generate
-from fairmem.episodes import build_runner
-from fairmem.errors import ConfigError
+from fairmem.episodes import EpisodeRunner, build_runner
+from fairmem.errors import ConfigError, MissingExtraError
 from fairmem.eval.backend import MemoryBackend
 from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
+from fairmem.eval.gateway import Gateway
 from fairmem.eval.memories_page import format_memories, write_memories
+from fairmem.eval.peers import PEERS
 from fairmem.eval.pipeline import Asking, run_pipeline
 from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.rescore import read_bad_keys
@@ -28,7 +32,7 @@ from fairmem.policy import Policy, folder_of, is_pair, of_role, open_ready, open
 from fairmem.trace import Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
-CALLS = "calls.jsonl"
+CALLS, GATEWAY = "calls.jsonl", "gateway.jsonl"
 # Results on LoCoMo are given without its adversarial questions; elsewhere abstention is part of the benchmark.
 _WITHOUT_ADVERSARIAL = ("locomo", "village")
 
@@ -139,16 +143,6 @@ def _evaluate(
     policies["answerer"] = telling
     runner = build_runner(recipe, policies)
     ours = runner.agents.answerer
-    dense = build_retriever("dense", build_embedder(agents.embedder))
-    setup = BackendSetup(
-        runner,
-        keeping,
-        replace(ours, retriever=Bm25Retriever(), min_score=0.0),
-        replace(ours, retriever=dense),
-        agents.shown_per_speaker,
-        recipe.eval.temperature,
-        asked.seed,
-    )
     choice = bool(talks) and all(question.options for talk in talks for question in talk.questions)
     score = ANSWER_SCORES[asked.score or ("em" if choice else "bag")]
     name = asked.dataset if asked.path is None else f"{asked.dataset} {asked.path.name}"
@@ -158,22 +152,54 @@ def _evaluate(
     asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0)
     results: dict[str, EvalResult] = {}
     skipped: dict[str, str] = {}
-    for memory in asked.memories:
-        backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
-        if backend is not None:
-            folder = asked.out
-            if folder is not None and len(asked.memories) > 1:
-                folder = folder / memory
-            part = header.model_copy(update={"memory": memory})
-            results[memory] = _priced(run_pipeline(backend, talks, part, asking, folder, progress), asked.prices)
+    with _setup(asked, agents, runner, keeping, keepers["manager"], recipe.eval.temperature) as setup:
+        for memory in asked.memories:
+            backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
+            if backend is not None:
+                folder = asked.out
+                if folder is not None and len(asked.memories) > 1:
+                    folder = folder / memory
+                part = header.model_copy(update={"memory": memory})
+                results[memory] = _priced(run_pipeline(backend, talks, part, asking, folder, progress), asked.prices)
     return results, skipped
+
+
+@contextmanager
+def _setup(
+    asked: EvalRequest,
+    agents: AgentsConfig,
+    runner: EpisodeRunner,
+    keeping: RecordedCalls,
+    keeper: Policy,
+    temperature: float,
+) -> Iterator[BackendSetup]:
+    """What backends are made from; products get a server and a folder while it lasts."""
+    ours = runner.agents.answerer
+    embedder = build_embedder(agents.embedder)
+    setup = BackendSetup(
+        runner,
+        keeping,
+        replace(ours, retriever=Bm25Retriever(), min_score=0.0),
+        replace(ours, retriever=build_retriever("dense", embedder)),
+        agents.shown_per_speaker,
+        temperature,
+        asked.seed,
+    )
+    if not PEERS.keys() & set(asked.memories):
+        yield setup
+        return
+    with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
+        folder = asked.out or Path(passing)
+        stamp = _stamp(of_role(asked.model, "manager"))
+        with Gateway(keeper, embedder, folder / GATEWAY, identity=stamp, seed=asked.seed) as gateway:
+            yield replace(setup, gateway=gateway, folder=folder)
 
 
 def _backend(name: str, setup: BackendSetup, several: bool, skipped: dict[str, str]) -> MemoryBackend | None:
     """The backend; among several, one that cannot work with these models is skipped with the reason."""
     try:
         return build_backend(name, setup)
-    except ConfigError as error:
+    except (ConfigError, MissingExtraError) as error:
         if not several:
             raise
         skipped[name] = str(error)

@@ -158,7 +158,7 @@ def _search(
     for item in work:
         if item.key in found.records:
             continue
-        ranked = backend.search(item.bank, item.question, item.conversation.speakers)
+        ranked = backend.search(item.bank, item.question, item.conversation)
         shown, tokens = len(ranked), 0
         for place, entry in enumerate(ranked if budget else ()):
             tokens += count(entry.content)
