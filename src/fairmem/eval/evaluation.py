@@ -20,7 +20,7 @@ from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.gateway import Gateway
 from fairmem.eval.memories_page import format_memories, write_memories
-from fairmem.eval.peers import PEERS
+from fairmem.eval.peers import PEERS, PeerMemory
 from fairmem.eval.pipeline import Asking, run_pipeline
 from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.rescore import read_bad_keys
@@ -160,7 +160,12 @@ def _evaluate(
                 if folder is not None and len(asked.memories) > 1:
                     folder = folder / memory
                 part = header.model_copy(update={"memory": memory})
-                results[memory] = _priced(run_pipeline(backend, talks, part, asking, folder, progress), asked.prices)
+                try:
+                    found = run_pipeline(backend, talks, part, asking, folder, progress)
+                finally:
+                    if isinstance(backend, PeerMemory):
+                        backend.close()
+                results[memory] = _priced(found, asked.prices)
     return results, skipped
 
 

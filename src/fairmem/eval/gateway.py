@@ -37,7 +37,7 @@ from fairmem.trace import CallFailure, FailureKind, StopReason
 DEFAULT_TOKENS = 1024
 """Most tokens of a reply where the client does not say."""
 _IGNORED = ("model", "stream", "n", "user")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,11 @@ class LightRag:
 
     def close(self) -> None:
         """Write the files."""
+        from lightrag.kg.shared_storage import finalize_share_data  # pyright: ignore
+
         self._runner.run(self._rag.finalize_storages())
+        # What is in memory belongs to the process and not to the folder: the next store would be taken for this one.
+        finalize_share_data()
         self._runner.run(self._http.aclose())
         self._runner.close()
 
