@@ -88,9 +88,9 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
             `out` holds an evaluation with other settings.
     """
     _check(asked)
-    categories = _categories(asked.categories, asked.dataset)
+    categories = categories_of(asked.categories, asked.dataset)
     bad = read_bad_keys(asked.exclude) if asked.exclude is not None else None
-    talks = _conversations(asked)
+    talks = conversations_of(asked)
     answerer, address = asked.answerer or asked.model, asked.answerer_base_url or asked.base_url
     same = (answerer, address) == (asked.model, asked.base_url)
     if is_pair(answerer):
@@ -125,7 +125,7 @@ def _evaluate(
     progress: Callable[[str], None] | None,
 ) -> tuple[dict[str, EvalResult], dict[str, str]]:
     """(memory -> result, memory -> why it was skipped)."""
-    agents = _agents(keepers["manager"], of_role(asked.model, "manager"))
+    agents = agents_of(keepers["manager"], of_role(asked.model, "manager"))
     if asked.top_k is not None:
         agents = agents.model_copy(update={"shown_per_speaker": asked.top_k})
     base = Recipe(name="eval", seed=asked.seed, agents=agents, answerer=AnswererConfig(path=answerer))
@@ -152,7 +152,7 @@ def _evaluate(
     asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0)
     results: dict[str, EvalResult] = {}
     skipped: dict[str, str] = {}
-    with _setup(asked, agents, runner, keeping, keepers["manager"], recipe.eval.temperature) as setup:
+    with backend_setup(asked, agents, runner, keeping, keepers["manager"], recipe.eval.temperature) as setup:
         for memory in asked.memories:
             backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
             if backend is not None:
@@ -170,11 +170,11 @@ def _evaluate(
 
 
 @contextmanager
-def _setup(
+def backend_setup(
     asked: EvalRequest,
     agents: AgentsConfig,
     runner: EpisodeRunner,
-    keeping: RecordedCalls,
+    keeping: Policy,
     keeper: Policy,
     temperature: float,
 ) -> Iterator[BackendSetup]:
@@ -229,7 +229,7 @@ def _stamp(spec: str) -> str:
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
 
 
-def _agents(keeper: Policy, model: str) -> AgentsConfig:
+def agents_of(keeper: Policy, model: str) -> AgentsConfig:
     """The settings the model was trained under, where its folder says so.
 
     Other compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write.
@@ -261,7 +261,8 @@ def _check(asked: EvalRequest) -> None:
         raise ConfigError(f"memory '{(*unknown, '')[0]}' is unknown; expected some of {', '.join(BACKENDS)}")
 
 
-def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
+def categories_of(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
+    """The categories that count: `names`, or without any all, on LoCoMo and village all but adversarial."""
     unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
         raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
@@ -270,7 +271,8 @@ def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
     return tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
 
 
-def _conversations(asked: EvalRequest) -> list[Conversation]:
+def conversations_of(asked: EvalRequest) -> list[Conversation]:
+    """The conversations that are asked for, truncated as asked."""
     if asked.dataset == "village":
         return generate(asked.seed, "test", asked.limit or 32, asked.sessions or 8)
     found = load(asked.dataset, asked.path)
