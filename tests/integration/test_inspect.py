@@ -24,10 +24,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def _reply(prompt: Prompt, seed: int) -> str:
-    """Answers with all that is shown, so that answers depend on memory; writes nothing into it."""
+    """Answers with the memory that shares most words with the question, so that answers depend on memory."""
     text = prompt[-1].content
+    asked = set(text.rpartition("Question: ")[2].split())
     shown = [line.partition("] ")[2] for line in text.splitlines() if line.startswith("- [")]
-    return f"<answer>{' '.join(shown) if shown else 'no information'}</answer>"
+    nearest = max(shown, key=lambda line: len(asked & set(line.split())), default="no information")
+    return f"<answer>{nearest}</answer>"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fairmem.eval.drawings import score_against_tokens
 from fairmem.eval.page import Page, Span, Table, to_html, to_markdown, to_text
@@ -30,10 +31,10 @@ def format_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str
     return to_text(_page(results, skipped)[0])
 
 
-def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path) -> None:
-    """Write `memories.json`, `memories.md` and `memories.html` to `folder`."""
-    page, summaries, changes = _page(results, skipped)
-    content = {
+def memories_content(results: Mapping[str, EvalResult], skipped: Mapping[str, str]) -> dict[str, Any]:
+    """What `memories.json` holds; its layout is at the top of this file."""
+    _, summaries, changes = _page(results, skipped)
+    return {
         "format": MEMORIES_FORMAT,
         "version": MEMORIES_VERSION,
         "signature": next(iter(results.values())).header.signature if results else None,
@@ -53,7 +54,12 @@ def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str]
         },
         "skipped": dict(skipped),
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path) -> None:
+    """Write `memories.json`, `memories.md` and `memories.html` to `folder`."""
+    page, summaries, _ = _page(results, skipped)
+    text = json.dumps(memories_content(results, skipped), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     drawn = score_against_tokens(
         [(name, s.retrieval.prompt_tokens.mean, s.overall.mean) for name, s in summaries.items() if s.overall.n]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -108,6 +109,17 @@ def folder_of(spec: str) -> Path | None:
     if kind == "hf":
         return Path(argument)
     return None if kind in POLICIES else Path(spec)
+
+
+def weights_digest(model: str) -> str | None:
+    """SHA-256 of the weights of `model`, so that a stored study says which model it is about; None if not in a folder."""
+    folder = folder_of(model)
+    if folder is None or not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def open_ready(spec: str, base_url: str, api_key_env: str, **local: Any) -> Policy:

@@ -1,0 +1,76 @@
+"""`fairmem eval` against transformers' own OpenAI-compatible server, which serves the bundled model: `transformers serve`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairmem.cli import main
+from fairmem.eval import EvalResult
+from fairmem.policy import folder_of
+
+NEEDED = ("accelerate", "fastapi", "openai", "uvicorn")
+MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} absent: pip install {' '.join(NEEDED)}"),
+    pytest.mark.timeout(240),
+]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of the server."""
+    port, log = _free_port(), tmp_path / "server.log"
+    words = ["serve", str(folder_of("bundled")), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    # The command's own entry point, whatever is on the path.
+    code = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+        try:
+            until = time.monotonic() + 200
+            while process.poll() is None and time.monotonic() < until:
+                try:
+                    if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.2)
+            assert process.poll() is None, log.read_text()
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_a_served_model_remembers_and_answers_as_the_same_model_in_process(tmp_path: Path, server: str) -> None:
+    words = ["eval", "village", "--limit", "1", "--sessions", "2", "--questions", "4", "--memory", "bm25,ours"]
+    served = ["--model", f"openai:{folder_of('bundled')}", "--base-url", server, "--prompts", "compact"]
+    assert main([*words, *served, "--concurrency", "1", "--out", str(tmp_path / "served")]) == 0
+    assert main([*words, "--model", "bundled", "--out", str(tmp_path / "here")]) == 0
+    for memory in ("bm25", "ours"):
+        there, here = (EvalResult.load(tmp_path / side / memory / "eval.jsonl") for side in ("served", "here"))
+        assert there.header.failures == 0
+        assert [a.shown_texts for a in there.answers] == [a.shown_texts for a in here.answers]
+        assert [(a.question, a.answer, a.score) for a in there.answers] == [
+            (a.question, a.answer, a.score) for a in here.answers
+        ]
