@@ -1,4 +1,4 @@
-"""`fairmem eval` against transformers' own OpenAI-compatible server, which serves the bundled model: `transformers serve`."""
+"""`fairmem eval` against transformers' own OpenAI-compatible server (`transformers serve`) with the bundled model."""
 
 from __future__ import annotations
 

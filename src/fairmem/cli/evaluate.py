@@ -37,6 +37,13 @@ def register(commands: Any) -> None:
     parser.add_argument("--answerer", metavar="SPEC", default="", help="model that answers (default: the --model)")
     parser.add_argument("--answerer-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
     parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
+    parser.add_argument(
+        "--prompts",
+        choices=("instruct", "compact"),
+        default="instruct",
+        help="prompts that an endpoint understands: compact for a served model that fairmem trained from the bundled "
+        "one (default: instruct)",
+    )
     parser.add_argument("--conversations", metavar="ID,ID", help="only these conversations")
     parser.add_argument(
         "--sessions", metavar="N", type=int, help="only the first N sessions of each (village: makes N)"
@@ -88,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
         answerer=args.answerer,
         answerer_base_url=args.answerer_base_url,
         api_key_env=args.api_key_env,
+        prompts=args.prompts,
         memories=_memories(args.memory),
         conversations=tuple(args.conversations.split(",")) if args.conversations else (),
         sessions=args.sessions,

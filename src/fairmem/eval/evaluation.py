@@ -28,7 +28,7 @@ from fairmem.eval.result import EvalResult
 from fairmem.eval.runner import make_header
 from fairmem.memory import Bm25Retriever, build_embedder, build_retriever
 from fairmem.metrics import ANSWER_SCORES
-from fairmem.policy import Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
+from fairmem.policy import Family, Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
 from fairmem.trace import Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
@@ -44,6 +44,7 @@ class EvalRequest:
     Attributes:
         dataset: Key of `fairmem.data.DATASETS`; `path` is the user's copy.
         model: What keeps the memory; `answerer` answers (each with its address).
+        prompts: What endpoints understand; a served model that fairmem trained may be `compact`.
         memories: Keys of `BACKENDS`.
         conversations: Only these; `sessions` and `limit` take the first, `questions` so many per conversation.
         categories: Those that count; empty: all, on LoCoMo and village all but adversarial.
@@ -62,6 +63,7 @@ class EvalRequest:
     answerer: str = ""
     answerer_base_url: str = ""
     api_key_env: str = "OPENAI_API_KEY"
+    prompts: Family = "instruct"
     memories: tuple[str, ...] = ("ours",)
     conversations: tuple[str, ...] = ()
     sessions: int | None = None
@@ -95,8 +97,8 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
     same = (answerer, address) == (asked.model, asked.base_url)
     if is_pair(answerer):
         raise ConfigError(f"'{answerer}' holds a model per role and none that answers; add --answerer, as in bundled")
-    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env)
-    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env)
+    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env, family=asked.prompts)
+    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env, family=asked.prompts)
     try:
         results, skipped = _evaluate(asked, categories, talks, keepers, teller, answerer, progress)
     finally:
