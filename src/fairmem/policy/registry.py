@@ -125,7 +125,7 @@ def weights_digest(model: str) -> str | None:
 def open_ready(spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", **local: Any) -> Policy:
     """Open `spec`, and if it is an endpoint make sure that it answers before any work starts.
 
-    `base_url` (empty: the endpoint's default), `api_key_env` and `family` are for endpoints, `local` for models run here.
+    `base_url` (empty: the endpoint's default), `api_key_env` and `family` are for endpoints, `local` for models here.
 
     Raises:
         EndpointError: the endpoint cannot serve the run; otherwise as `open_policy`.
