@@ -114,7 +114,7 @@ def _steps(target: Any, place: str) -> list[int]:
     if target is None:
         return []
     listed = cast("list[Any]", target) if isinstance(target, list) else [target]
-    firsts = [cast("list[Any]", part)[0] if isinstance(part, list) and part else part for part in listed]
+    firsts: list[Any] = [cast("list[Any]", part)[0] if isinstance(part, list) and part else part for part in listed]
     try:
         return [int(number) for number in firsts]
     except (TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -179,7 +179,7 @@ def backend_setup(
     keeping: Policy,
     keeper: Policy,
     temperature: float,
-) -> Iterator[BackendSetup]:
+) -> Generator[BackendSetup, None, None]:
     """What backends are made from; products get a server and a folder while it lasts."""
     ours = runner.agents.answerer
     embedder = build_embedder(agents.embedder)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -58,7 +58,7 @@ class InspectPolicy:
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
         """One reply per request, side by side as inspect's own limits allow."""
-        return cast("list[Reply]", anyio.from_thread.run(self._all, requests))
+        return anyio.from_thread.run(self._all, requests)
 
     def score(self, prompt_ids: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         """Not possible. Raises ModelError."""

@@ -48,7 +48,11 @@ def test_a_policy_that_runs_here_answers_as_a_chat_completion_and_is_asked_once(
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
     system = {"role": "developer", "content": "Be short."}
     with Gateway(policy, EMBEDDER, tmp_path / "g.jsonl") as gateway:
-        body = {"messages": [system, {"role": "user", "content": parts}], "max_tokens": 64, "temperature": 0.5}
+        body: dict[str, Any] = {
+            "messages": [system, {"role": "user", "content": parts}],
+            "max_tokens": 64,
+            "temperature": 0.5,
+        }
         first, again = ask(gateway, model="whatever", **body), ask(gateway, model="other", **body)
         assert first.json() == again.json()
         choice = first.json()["choices"][0]

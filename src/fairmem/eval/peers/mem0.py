@@ -30,7 +30,7 @@ class Mem0:
         memory = _imported(folder)
         at = {"openai_base_url": gateway.base_url, "api_key": "none"}
         vectors = {"path": str(folder / "qdrant"), "on_disk": True, "embedding_model_dims": gateway.embedder.dim}
-        config = {
+        config: dict[str, Any] = {
             "vector_store": {"provider": "qdrant", "config": {"collection_name": "memories", **vectors}},
             "llm": {"provider": "openai", "config": {"model": gateway.model, "temperature": 0.0, **at}},
             "embedder": {"provider": "openai", "config": {"model": gateway.embedder.name, **at}},
