@@ -7,7 +7,6 @@ All seeds are tested on the same conversations (`data.seed`), so differences are
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -22,7 +21,7 @@ from fairmem.config import RESOLVED, Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
 from fairmem.metrics import Interval, clustered_mean
-from fairmem.policy import folder_of
+from fairmem.policy import weights_digest
 
 FORMAT = "fairmem-seeds"
 VERSION = 1
@@ -120,17 +119,6 @@ def _read(seed: int, folder: Path) -> SeedResult:
         categories_after={name: score.mean for name, score in last.categories.items()},
         seconds=sum(row.get("seconds") or 0.0 for row in rows),
     )
-
-
-def weights_digest(model: str) -> str | None:
-    """SHA-256 of the start weights, so that a stored study says which model it is about; None if not in a folder."""
-    folder = folder_of(model)
-    if folder is None or not folder.is_dir():
-        return None
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def summarise_seeds(recipe: Recipe, overrides: Sequence[str], results: Sequence[SeedResult]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from fairmem.errors import ConfigError
 
 MEMORIES = ("none", "full", "last", "bm25", "dense", "summary", "oracle", "ours")
 """Keys of `fairmem.eval.BACKENDS`, which a test holds; listed so that help needs no numpy."""
+PEERS = ("mem0", "langmem", "lightrag")
+"""Keys of `fairmem.eval.peers.PEERS`, likewise: memory products, each with an extra of its own."""
 
 
 def register(commands: Any) -> None:
@@ -35,6 +37,13 @@ def register(commands: Any) -> None:
     parser.add_argument("--answerer", metavar="SPEC", default="", help="model that answers (default: the --model)")
     parser.add_argument("--answerer-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
     parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
+    parser.add_argument(
+        "--prompts",
+        choices=("instruct", "compact"),
+        default="instruct",
+        help="prompts that an endpoint understands: compact for a served model that fairmem trained from the bundled "
+        "one (default: instruct)",
+    )
     parser.add_argument("--conversations", metavar="ID,ID", help="only these conversations")
     parser.add_argument(
         "--sessions", metavar="N", type=int, help="only the first N sessions of each (village: makes N)"
@@ -52,7 +61,8 @@ def register(commands: Any) -> None:
         "--memory",
         metavar="NAME,NAME",
         default="ours",
-        help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours); 'all' takes each",
+        help=f"what keeps the memory: some of {', '.join(MEMORIES)} (default: ours), 'all' takes each; or products: "
+        f"{', '.join(PEERS)}, 'peers' takes each",
     )
     parser.add_argument("--score", choices=TEXT_SCORES, help="definition of the score (default: bag; choices: em)")
     parser.add_argument("--top-k", metavar="K", type=int, help="entries shown per speaker (default: as trained)")
@@ -85,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
         answerer=args.answerer,
         answerer_base_url=args.answerer_base_url,
         api_key_env=args.api_key_env,
-        memories=MEMORIES if args.memory == "all" else tuple(dict.fromkeys(args.memory.split(","))),
+        prompts=args.prompts,
+        memories=_memories(args.memory),
         conversations=tuple(args.conversations.split(",")) if args.conversations else (),
         sessions=args.sessions,
         limit=args.limit,
@@ -102,6 +113,12 @@ def run(args: argparse.Namespace) -> int:
     )
     print(evaluate_dataset(asked, lambda line: print(line, file=sys.stderr, flush=True)))
     return 0
+
+
+def _memories(text: str) -> tuple[str, ...]:
+    """The memories that `text` names, each once; `all` and `peers` stand for several."""
+    several = {"all": MEMORIES, "peers": PEERS}
+    return tuple(dict.fromkeys(name for part in text.split(",") for name in several.get(part, (part,))))
 
 
 def _prices(text: str | None) -> tuple[float, float] | None:

@@ -3,13 +3,17 @@
 A conversation is a folder with `chat.json` (batches of turns of messages, each with an `id` and sometimes a
 `time_anchor` such as March-15-2024) and `probing_questions/probing_questions.json` (ability -> questions). A batch is a
 session. Evidence are the messages whose ids `source_chat_ids` gives; ids that name no message, or two, are left out.
+Messages of the user may end in a mark of the generator such as `->-> 1,17`, which is cut off.
 
 Questions are graded by a rubric, which is kept; the reference answer has another key per ability, and where there is
 none the rubric's lines are the answer. Abstention: category `adversarial`, gold answer `REFUSAL`.
+
+Checked against chats of the authors' repository, mohammadtavakoli78/BEAM.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +21,7 @@ from typing import Any, cast
 
 from fairmem.data.base import REFUSAL
 from fairmem.data.chat import SPEAKERS, USER, dated, optional_text, session_of
-from fairmem.data.fields import Record, get, get_or, kind_of, objects, read_json
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_json
 from fairmem.errors import DataError
 from fairmem.types import Category, Conversation, Question, Session, Turn
 
@@ -36,6 +40,7 @@ CATEGORY: dict[str, Category] = {
 """Memory ability -> category."""
 CHAT, QUESTIONS = "chat.json", "probing_questions/probing_questions.json"
 
+_MARK = re.compile(r"\s*->->\s*[\d,\s]*$")
 _ANSWERS = ("answer", "ideal_answer", "ideal_response", "ideal_summary", "expected_compliance")
 _HINT = "BEAM is at https://github.com/mohammadtavakoli78/BEAM (folder chats)"
 
@@ -50,11 +55,7 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
     if not folders:
         raise DataError(f"{path}: no folder with {CHAT} and {QUESTIONS} in it; {_HINT}")
     names = {folder.relative_to(path).as_posix() if folder != path else folder.name: folder for folder in folders}
-    if conversations is not None:
-        if missing := sorted(set(conversations) - names.keys()):
-            raise DataError(f"{path}: no chat '{missing[0]}'; it has: {', '.join(list(names)[:5])}")
-        names = {name: folder for name, folder in names.items() if name in set(conversations)}
-    return [_conversation(name, folder) for name, folder in names.items()]
+    return [_conversation(name, folder) for name, folder in chosen(names, conversations, path, "chat").items()]
 
 
 def _order(folder: Path) -> tuple[str, int]:
@@ -72,7 +73,7 @@ def _conversation(name: str, folder: Path) -> Conversation:
         anchor = optional_text(batch, "time_anchor", place=place)
         for message in _messages(batch, f"{place} batch {index}"):
             anchor = anchor or optional_text(message, "time_anchor", place=place)
-            content = get(message, "content", str, f"{place} batch {index}")
+            content = _MARK.sub("", get(message, "content", str, f"{place} batch {index}"))
             if not content.strip():
                 continue
             role: str = get(message, "role", str, f"{place} batch {index}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fairmem.errors import DataError
 
 Record = dict[str, Any]
 """One JSON object."""
+Named = TypeVar("Named")
+_SHOWN = 5
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "an integer", type(None): "null"}
 
@@ -91,3 +94,18 @@ def objects(record: Record, key: str, place: str) -> list[Record]:
         if not isinstance(item, dict):
             raise DataError(f"{place}: item {number} of '{key}' should be an object, found {kind_of(item)}")
     return cast("list[Record]", items)
+
+
+def chosen(found: Mapping[str, Named], names: Sequence[str] | None, place: object, what: str) -> dict[str, Named]:
+    """What `found` holds under `names` (one or several ids), in its own order; None takes all.
+
+    Raises:
+        DataError: an id that is not there; the message begins with `place` and calls it a `what`.
+    """
+    if names is None:
+        return dict(found)
+    wanted = {names} if isinstance(names, str) else set(names)
+    if missing := sorted(wanted - found.keys()):
+        held = ", ".join(list(found)[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
+        raise DataError(f"{place}: no {what} '{missing[0]}'; it has {len(found)}: {held}")
+    return {name: item for name, item in found.items() if name in wanted}

@@ -29,7 +29,7 @@ from typing import Any, cast
 
 from fairmem.data.base import REFUSAL
 from fairmem.data.dates import format_time, parse_time
-from fairmem.data.fields import Record, get, get_or, kind_of, objects, read_text
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_text
 from fairmem.errors import DataError
 from fairmem.types import CATEGORIES, Category, Conversation, Delta, Question, Session, Turn
 
@@ -55,11 +55,7 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
 def load_with_notes(path: Path, conversations: Sequence[str] | None = None) -> tuple[list[Conversation], list[str]]:
     """Like `load`, with one line for every evidence id that was repaired or dropped."""
     samples = _samples(path)
-    if conversations is not None:
-        wanted = {conversations} if isinstance(conversations, str) else set(conversations)
-        if missing := sorted(wanted - samples.keys()):
-            raise DataError(f"{path}: no conversation '{missing[0]}'; the file has: {', '.join(samples)}")
-        samples = {name: sample for name, sample in samples.items() if name in wanted}
+    samples = chosen(samples, conversations, path, "conversation")
     notes: list[str] = []
     return [_conversation(name, sample, f"{path}: ", notes) for name, sample in samples.items()], notes
 

@@ -22,7 +22,7 @@ from typing import Any, cast
 from fairmem.data.base import REFUSAL
 from fairmem.data.chat import USER, chat_turns, read_date
 from fairmem.data.dates import long_date
-from fairmem.data.fields import Record, get, get_or, kind_of, objects, read_json, text_of
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_json, text_of
 from fairmem.errors import DataError
 from fairmem.types import Category, Conversation, Question, Session
 
@@ -55,18 +55,16 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
     content = read_json(path, _HINT)
     flat = isinstance(content, dict)
     items = objects(cast("Record", content) if flat else {"items": content}, "data" if flat else "items", str(path))
-    found: dict[str, Conversation] = {}
-    wanted = None if conversations is None else set(conversations)
+    found: dict[str, Record] = {}
     for number, item in enumerate(items, start=1):
         name = get(item, "id" if flat else "question_id", str, f"{path}: item {number}")
-        place = f"{path}: item '{name}'"
         if name in found:
             raise DataError(f"{path}: two items are called '{name}'")
-        if wanted is None or name in wanted:
-            found[name] = _flat(name, item, place) if flat else _item(name, item, place)
-    if wanted is not None and (missing := sorted(wanted - found.keys())):
-        raise DataError(f"{path}: no item '{missing[0]}'; it has {len(items)}")
-    return list(found.values())
+        found[name] = item
+    read = _flat if flat else _item
+    return [
+        read(name, item, f"{path}: item '{name}'") for name, item in chosen(found, conversations, path, "item").items()
+    ]
 
 
 def _item(name: str, item: Record, place: str) -> Conversation:

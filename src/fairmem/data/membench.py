@@ -6,21 +6,28 @@ one list per session. `tid` repeats within a file (12 of 280 items in one circul
 position too.
 
 Gold answer is the option that `ground_truth` names. `target_step_id` counts messages from 0 over the whole history, as
-a number or as [message, session]; steps that do not exist are left out.
+a number or as [message, session]; steps that do not exist are left out. Published messages end in `(place: Boston, MA;
+time: '2024-10-01 08:00' Tuesday)`, which stays in the text and dates the session.
+
+Checked against the benchmark's own environment and its scripts that make the data (repository zjxx/Membench, a copy of
+the authors' code) and the messages that public adapters of it quote; the data itself is on a drive, not in a
+repository.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from fairmem.data.chat import ASSISTANT, USER, dated, optional_text, session_of
-from fairmem.data.fields import Record, get, get_or, kind_of, read_json
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, read_json
 from fairmem.errors import DataError
 from fairmem.types import Conversation, Question, Session, Turn
 
+_STATED = re.compile(r"\(place: [^()]*?; time:? ?('\d[^()]*)\)\s*$")
 _HINT = "MemBench is at https://github.com/import-myself/Membench"
 
 
@@ -36,11 +43,7 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
         found[name] = _conversation(name, kind, item, f"{path}: item {number} ({name})")
     if not found:
         raise DataError(f"{path}: no object with 'message_list' and 'QA'; expected a file of MemBench")
-    if conversations is not None:
-        if missing := sorted(set(conversations) - found.keys()):
-            raise DataError(f"{path}: no item '{missing[0]}'; such as '{next(iter(found))}'")
-        return [found[name] for name in found if name in set(conversations)]
-    return list(found.values())
+    return list(chosen(found, conversations, path, "item").values())
 
 
 def _items(content: Any, kind: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Record]]:
@@ -86,7 +89,7 @@ def _conversation(name: str, kind: tuple[str, ...], item: Record, place: str) ->
 def _message(message: Any, session: int, count: int, place: str) -> tuple[list[Turn], str]:
     """(turns of one message, the time it states)."""
     if isinstance(message, str):
-        return [Turn(f"D{session}:{count + 1}", USER, message)], ""
+        return [Turn(f"D{session}:{count + 1}", USER, message)], _stated(message)
     if not isinstance(message, dict):
         raise DataError(f"{place}: a message should be text or an object, found {kind_of(message)}")
     found = cast("Record", message)
@@ -97,7 +100,25 @@ def _message(message: Any, session: int, count: int, place: str) -> tuple[list[T
     turns = [Turn(f"D{session}:{count + n}", who, text) for n, (who, text) in enumerate(said, start=1) if text]
     if not turns:
         raise DataError(f"{place}: a message has none of 'user', 'user_message', 'message', 'assistant', 'agent'")
-    return turns, optional_text(found, "time", place=place)
+    return turns, optional_text(found, "time", place=place) or _stated(turns[0].text)
+
+
+def _stated(text: str) -> str:
+    """The time that a message ends in, or ""."""
+    match = _STATED.search(text)
+    return match[1] if match else ""
+
+
+def _steps(target: Any, place: str) -> list[int]:
+    """The message numbers of `target_step_id`: a number, its text, or a list of numbers or of [message, session]."""
+    if target is None:
+        return []
+    listed = cast("list[Any]", target) if isinstance(target, list) else [target]
+    firsts: list[Any] = [cast("list[Any]", part)[0] if isinstance(part, list) and part else part for part in listed]
+    try:
+        return [int(number) for number in firsts]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{place}: target_step_id should be message numbers, found {str(target)[:60]}") from error
 
 
 def _question(
@@ -113,8 +134,8 @@ def _question(
     truth = get_or(asked, "ground_truth", str, get_or(asked, "answer", str, "", place), place)
     if truth not in choices:
         raise DataError(f"{place}: ground_truth '{truth}' is none of the choices {', '.join(choices)}")
-    numbers = [n[0] if isinstance(n, list) and n else n for n in get_or(asked, "target_step_id", list, [], place)]
-    evidence = tuple(dict.fromkeys(turn for n in numbers if isinstance(n, int) for turn in steps.get(n, ())))
+    numbers = _steps(asked.get("target_step_id"), place)
+    evidence = tuple(dict.fromkeys(turn for n in numbers for turn in steps.get(n, ())))
     last = max((session_of(sessions, turn) or 0 for turn in evidence), default=sessions[-1].index)
     return Question(
         id=f"{name}:q1",

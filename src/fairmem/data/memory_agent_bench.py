@@ -6,6 +6,9 @@ published files are Parquet; write a split as JSON lines first, for example with
 
 The text is cut at line ends, sentences or blanks into turns of at most `TURN` characters, which the user says;
 `PER_SESSION` turns are one session. There are no dates in it (sessions are a day apart) and no evidence.
+
+Checked against the reader in the authors' repository, HUST-AI-HYZ/MemoryAgentBench, as public ports quote it: a single
+question or answer may stand without its list, and `metadata.question_types` names the type where a row mixes several.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fairmem.data.chat import USER, dated
-from fairmem.data.fields import Record, get, get_or, kind_of, read_records
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, read_records
 from fairmem.errors import DataError
 from fairmem.types import Category, Conversation, Question, Session, Turn
 
@@ -39,11 +42,7 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
     for number, row in enumerate(read_records(path, _HINT), start=1):
         talk = _conversation(row, number, f"{path}: row {number}")
         found[talk.id] = talk
-    if conversations is not None:
-        if missing := sorted(set(conversations) - found.keys()):
-            raise DataError(f"{path}: no row '{missing[0]}'; it has: {', '.join(list(found)[:5])}")
-        return [found[name] for name in found if name in set(conversations)]
-    return list(found.values())
+    return list(chosen(found, conversations, path, "row").values())
 
 
 def _conversation(row: Record, number: int, place: str) -> Conversation:
@@ -61,10 +60,11 @@ def _conversation(row: Record, number: int, place: str) -> Conversation:
         )
         for index, first in enumerate(range(0, len(pieces), PER_SESSION), start=1)
     )
-    texts, answers = get(row, "questions", list, place), get(row, "answers", list, place)
+    texts, answers = _listed(row, "questions", place), _listed(row, "answers", place)
     if len(texts) != len(answers):
         raise DataError(f"{place}: {len(texts)} questions and {len(answers)} answers; expected as many")
     ids: Any = row.get("qa_pair_ids") or metadata.get("qa_pair_ids") or []
+    kinds: Any = metadata.get("question_types") or []
     questions: list[Question] = []
     for n, (text, accepted) in enumerate(zip(texts, answers, strict=True)):
         right = _accepted(accepted, f"{place} question {n + 1}")
@@ -77,11 +77,15 @@ def _conversation(row: Record, number: int, place: str) -> Conversation:
                 _category(source),
                 (),
                 sessions[-1].index,
-                kind=source,
+                kind=str(kinds[n]) if len(kinds) == len(texts) else source,
                 alternatives=right[1:],
             )
         )
     return Conversation(name, (USER,), sessions, tuple(questions))
+
+
+def _listed(row: Record, key: str, place: str) -> list[Any]:
+    return [row[key]] if isinstance(row.get(key), str) else get(row, key, list, place)
 
 
 def cut(text: str, most: int = TURN) -> list[str]:

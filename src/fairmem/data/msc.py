@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from fairmem.data.fields import Record, get, get_or, kind_of, objects, read_text
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_text
 from fairmem.errors import DataError
 from fairmem.types import Conversation, Delta, Session, Turn
 
@@ -58,13 +58,7 @@ def load(path: Path, conversations: Sequence[str] | None = None, split: str = "v
     for number, file in _files(path, split):
         for name, record in _lines(file).items():
             episodes.setdefault(name, {})[number] = record
-    if conversations is not None:
-        wanted = {conversations} if isinstance(conversations, str) else set(conversations)
-        if missing := sorted(wanted - episodes.keys()):
-            raise DataError(
-                f"{path}: no episode '{missing[0]}'; it has {len(episodes)}, such as '{next(iter(episodes))}'"
-            )
-        episodes = {name: sessions for name, sessions in episodes.items() if name in wanted}
+    episodes = chosen(episodes, conversations, path, "episode")
     return [_conversation(name, sessions, f"{path}: episode '{name}'") for name, sessions in episodes.items()]
 
 

@@ -6,6 +6,9 @@ same context and the same end are one conversation, so that nothing said later i
 
 The context's `system` messages describe the persona outright; they are left out, and each starts a new session. There
 are no dates (sessions are a day apart) and no evidence turns.
+
+Checked against the sample of questions in the authors' repository, bowen-upenn/PersonaMem, whose older files call the
+question's column `question`; both names are read.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from fairmem.data.chat import SPEAKERS, USER, dated
-from fairmem.data.fields import Record, get, objects, read_records, read_text
+from fairmem.data.fields import Record, chosen, get, objects, read_records, read_text
 from fairmem.errors import DataError
 from fairmem.types import LETTERS, Category, Conversation, Question, Session, Turn
 
 COLUMNS = ("question_id", "question_type", "user_question_or_message", "correct_answer", "all_options")
+OLD_COLUMN = "question"
+"""What older files call the third of `COLUMNS`."""
 PLACE_COLUMNS = ("shared_context_id", "end_index_in_shared_context")
 
 _HINT = "PersonaMem is at https://huggingface.co/datasets/bowen-upenn/PersonaMem"
@@ -48,13 +53,9 @@ def load(path: Path, conversations: Sequence[str] | None = None) -> list[Convers
             raise DataError(f"{place}: end_index_in_shared_context should be a number, found '{end}'")
         group = groups.setdefault(f"{context[:12]}@{end}", (context, int(end), []))
         group[2].append(_question(row, place))
-    if conversations is not None:
-        if missing := sorted(set(conversations) - groups.keys()):
-            raise DataError(f"{file}: no conversation '{missing[0]}'; such as '{next(iter(groups))}'")
-        groups = {name: group for name, group in groups.items() if name in set(conversations)}
     return [
         _conversation(name, contexts[context][:end], questions, f"{file}: context '{context}'")
-        for name, (context, end, questions) in groups.items()
+        for name, (context, end, questions) in chosen(groups, conversations, file, "conversation").items()
     ]
 
 
@@ -70,7 +71,8 @@ def _questions_file(path: Path) -> Path:
 
 def _rows(file: Path) -> list[dict[str, str]]:
     reader = csv.DictReader(io.StringIO(read_text(file, _HINT), newline=""))
-    missing = [name for name in (*COLUMNS, *PLACE_COLUMNS) if name not in (reader.fieldnames or ())]
+    reader.fieldnames = [COLUMNS[2] if name == OLD_COLUMN else name for name in reader.fieldnames or ()]
+    missing = [name for name in (*COLUMNS, *PLACE_COLUMNS) if name not in reader.fieldnames]
     if missing:
         raise DataError(f"{file}: no column '{missing[0]}'; expected the questions file of PersonaMem")
     rows = [dict(row) for row in reader]

@@ -1,4 +1,4 @@
-"""Tests of audits: sign flips, equivalence, and corrections for looking at many things."""
+"""Tests of audits: equivalence, and corrections for looking at many things. Sign flips are in `fairmem.metrics`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmem.metrics.stats import student_t_cdf, student_t_quantile
-from fairmem.seeds import numpy_rng
-
-EXACT = 20
-"""Up to this many scenarios all sign patterns are taken."""
-
-
-def sign_flip(deltas_S: Sequence[float] | np.ndarray, *, seed: int = 0, resamples: int = 10_000) -> float:
-    """Two-sided p of mean 0, under which each difference is as likely with the other sign; nan without any.
-
-    Exact over all patterns for at most 20 differences, else over `resamples` random ones with the observed one counted
-    in, so that it is never 0 (Phipson and Smyth, 2010).
-    """
-    deltas = np.asarray(deltas_S, dtype=np.float64)
-    n = deltas.size
-    if n == 0:
-        return math.nan
-    observed = abs(float(deltas.sum())) - 1e-9 * float(np.abs(deltas).sum())
-    if n <= EXACT:
-        sums = np.zeros(1)
-        for delta in deltas:
-            sums = np.concatenate([sums + delta, sums - delta])
-        return float((np.abs(sums) >= observed).mean())
-    signs = 1 - 2 * numpy_rng(seed, "drift-sign-flip", n).integers(0, 2, size=(resamples, n))
-    return (1.0 + float((np.abs(signs @ deltas) >= observed).sum())) / (1.0 + resamples)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

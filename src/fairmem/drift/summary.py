@@ -18,9 +18,9 @@ from fairmem.drift.answer import Outcome
 from fairmem.drift.deflection import deflection_range, score
 from fairmem.drift.intervals import RESAMPLES, Estimate, Rate, clopper_pearson, mean_interval
 from fairmem.drift.scenario import DIMENSIONS, DOMAINS, Scenario
-from fairmem.drift.significance import Equivalence, equivalence, holm, sign_flip
+from fairmem.drift.significance import Equivalence, equivalence, holm
 from fairmem.drift.trials import Run, Trial
-from fairmem.metrics import mcnemar
+from fairmem.metrics import mcnemar, sign_flip
 
 LOST = 0.02
 """Share of lost trials above which bounds are given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -45,6 +46,12 @@ class MemoryBackend(Protocol):
         """One memory per conversation, in order. Failed model calls make a `Built` without a bank, no exception."""
         ...
 
-    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
-        """The entries for `question`, best first."""
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
+        """The entries for `question`, which is asked of `conversation`, best first."""
         ...
+
+
+def speaker_of(line: str, speakers: Sequence[str]) -> str:
+    """Who an entry without a speaker is about: the first one that `line` names, else the first of all."""
+    named = [(match.start(), name) for name in speakers if (match := re.search(rf"\b{re.escape(name)}\b", line))]
+    return min(named)[1] if named else speakers[0]

@@ -15,6 +15,7 @@ name        what the answerer is shown
 `summary`   a summary that a model rewrites after every session
 `oracle`    the evidence turns of the question: what perfect search over turns would find
 `ours`      the entries that fairmem's extractor and manager keep, by its own retriever, per speaker
+`mem0` ...  what the memory product of that name finds; see `fairmem.eval.peers`
 ==========  =================================================================================================
 """
 
@@ -23,13 +24,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
+from pathlib import Path
 
 from fairmem.agents import Answerer
 from fairmem.agents.wording import one_line, turn_text
 from fairmem.episodes import EpisodeRunner, TreePlan, evaluation_plan
 from fairmem.errors import ConfigError
 from fairmem.eval.backend import Built, MemoryBackend
+from fairmem.eval.gateway import Gateway
+from fairmem.eval.peers import PEERS, peer_memory
 from fairmem.eval.summary_memory import SummaryMemory
 from fairmem.memory import Entry, Memory, MemoryBank, OpOutcome
 from fairmem.policy import Policy
@@ -58,6 +63,7 @@ def turn_bank(conversation: Conversation) -> MemoryBank:
 
 
 Search = Callable[[Memory, Question, Sequence[str]], Sequence[Entry]]
+"""(bank, question, speakers) -> entries, best first."""
 
 
 class TurnMemory:
@@ -76,9 +82,9 @@ class TurnMemory:
             for conversation in conversations
         ]
 
-    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
         """See `MemoryBackend.search`."""
-        return tuple(self._search(bank, question, speakers))
+        return tuple(self._search(bank, question, conversation.speakers))
 
 
 class NoMemory:
@@ -91,7 +97,7 @@ class NoMemory:
         """An empty bank each."""
         return [Built(MemoryBank.empty()) for _ in conversations]
 
-    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
         """Nothing."""
         return ()
 
@@ -132,9 +138,9 @@ class OurMemory:
             )
         return found
 
-    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
         """By the answerer's own retriever."""
-        return self._runner.agents.answerer.ranked(bank, question.text, speakers)
+        return self._runner.agents.answerer.ranked(bank, question.text, conversation.speakers)
 
     def _plan(self, conversation: Conversation) -> TreePlan:
         # The plan of an evaluation, without its quiz: questions are asked by the pipeline, of every backend alike.
@@ -158,7 +164,10 @@ def _growth(conversation: Conversation, turns: Sequence[RoleTurn]) -> tuple[int,
 
 @dataclass(frozen=True, slots=True)
 class BackendSetup:
-    """What a backend may be made from: `runner` for ours, `writer` (its model), retrieving answerers for search."""
+    """What a backend may be made from: `runner` for ours, `writer` (its model), retrieving answerers for search.
+
+    Products ask `gateway` and keep their stores in `folder`.
+    """
 
     runner: EpisodeRunner
     writer: Policy
@@ -167,6 +176,17 @@ class BackendSetup:
     per_speaker: int
     temperature: float = 0.0
     seed: int = 0
+    gateway: Gateway | None = None
+    folder: Path | None = None
+
+
+def _peer(name: str, setup: BackendSetup) -> MemoryBackend:
+    if setup.writer.family != "instruct":
+        raise ConfigError(
+            f"memory '{name}' needs a model that follows instructions; {setup.writer.name} reads compact prompts"
+        )
+    folder = None if setup.folder is None else setup.folder / name / "stores"
+    return peer_memory(name, setup.gateway, folder, setup.per_speaker)
 
 
 def _last(bank: Memory, question: Question, speakers: Sequence[str], count: int) -> Sequence[Entry]:
@@ -187,6 +207,7 @@ BACKENDS: dict[str, Callable[[BackendSetup], MemoryBackend]] = {
     "summary": lambda setup: SummaryMemory(setup.writer, seed=setup.seed),
     "oracle": lambda setup: TurnMemory("oracle", _oracle),
     "ours": lambda setup: OurMemory(setup.runner, setup.writer.count_tokens, setup.temperature, setup.seed),
+    **{name: partial(_peer, name) for name in PEERS},
 }
 """Name on the command line -> backend. Add a line to evaluate another memory."""
 
@@ -196,6 +217,7 @@ def build_backend(name: str, setup: BackendSetup) -> MemoryBackend:
 
     Raises:
         ConfigError: there is none, or it cannot work with the models given.
+        MissingExtraError: it needs a package that is not installed.
     """
     if name not in BACKENDS:
         raise ConfigError(f"memory '{name}' is unknown; expected some of {', '.join(BACKENDS)}")

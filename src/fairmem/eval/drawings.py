@@ -28,12 +28,12 @@ def score_against_tokens(points: Sequence[tuple[str, float, float]]) -> str:
     def y(score: float) -> float:
         return _HEIGHT - _BOTTOM - score / top * (_HEIGHT - _BOTTOM - 20)
 
-    parts = _axes("tokens of the answerer's prompt", f"{top:.2f}", y(top))
+    parts = _axes("tokens of the answerer's prompt", "score", f"{top:.2f}", y(top))
     for exponent in range(low, high + 1):
         parts.append(_text(x(10**exponent), _HEIGHT - 24, f"{10**exponent:,}", "middle"))
     for name, tokens, score in points:
         parts.append(f'<circle cx="{x(tokens):.1f}" cy="{y(score):.1f}" r="4"/>')
-        parts.append(_text(x(tokens) + 7, y(score) + 4, name))
+        parts.append(_text(x(tokens) + 7, y(score) - 5, name))
     return "".join(parts) + "</svg>"
 
 
@@ -52,7 +52,7 @@ def memory_growth(lines: Sequence[Sequence[int]]) -> str:
         path = "L".join(place(session, entries) for session, entries in enumerate(line, start=1))
         return f'<path d="M{path}" fill="none" stroke="currentColor" {style}/>'
 
-    parts = _axes("session", f"{top:,}", 20)
+    parts = _axes("session", "live entries", f"{top:,}", 20)
     parts += [_text(_LEFT, _HEIGHT - 24, "1", "middle"), _text(_WIDTH - 30, _HEIGHT - 24, str(longest), "middle")]
     parts += [drawn(line, 'opacity="0.25"') for line in lines]
     means = [_mean([line[i] for line in lines if i < len(line)]) for i in range(longest)]
@@ -63,7 +63,7 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def _axes(below: str, highest: str, y: float) -> list[str]:
+def _axes(below: str, beside: str, highest: str, y: float) -> list[str]:
     frame = f"M{_LEFT} 10V{_HEIGHT - _BOTTOM}H{_WIDTH - 10}"
     return [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="12" fill="currentColor">',
@@ -71,6 +71,7 @@ def _axes(below: str, highest: str, y: float) -> list[str]:
         _text(_WIDTH / 2, _HEIGHT - 6, below, "middle"),
         _text(4, _HEIGHT - _BOTTOM, "0"),
         _text(4, y, highest),
+        _text(_LEFT + 8, 20, beside),
     ]
 
 

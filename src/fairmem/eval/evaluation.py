@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
 from fairmem.data import load
 from fairmem.data.village import generate
-from fairmem.episodes import build_runner
-from fairmem.errors import ConfigError
+from fairmem.episodes import EpisodeRunner, build_runner
+from fairmem.errors import ConfigError, MissingExtraError
 from fairmem.eval.backend import MemoryBackend
 from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
+from fairmem.eval.gateway import Gateway
 from fairmem.eval.memories_page import format_memories, write_memories
+from fairmem.eval.peers import PEERS, PeerMemory
 from fairmem.eval.pipeline import Asking, run_pipeline
 from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.rescore import read_bad_keys
@@ -24,11 +28,11 @@ from fairmem.eval.result import EvalResult
 from fairmem.eval.runner import make_header
 from fairmem.memory import Bm25Retriever, build_embedder, build_retriever
 from fairmem.metrics import ANSWER_SCORES
-from fairmem.policy import Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
+from fairmem.policy import Family, Policy, folder_of, is_pair, of_role, open_ready, open_writers, read_about
 from fairmem.trace import Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
-CALLS = "calls.jsonl"
+CALLS, GATEWAY = "calls.jsonl", "gateway.jsonl"
 # Results on LoCoMo are given without its adversarial questions; elsewhere abstention is part of the benchmark.
 _WITHOUT_ADVERSARIAL = ("locomo", "village")
 
@@ -40,6 +44,7 @@ class EvalRequest:
     Attributes:
         dataset: Key of `fairmem.data.DATASETS`; `path` is the user's copy.
         model: What keeps the memory; `answerer` answers (each with its address).
+        prompts: What endpoints understand; a served model that fairmem trained may be `compact`.
         memories: Keys of `BACKENDS`.
         conversations: Only these; `sessions` and `limit` take the first, `questions` so many per conversation.
         categories: Those that count; empty: all, on LoCoMo and village all but adversarial.
@@ -58,6 +63,7 @@ class EvalRequest:
     answerer: str = ""
     answerer_base_url: str = ""
     api_key_env: str = "OPENAI_API_KEY"
+    prompts: Family = "instruct"
     memories: tuple[str, ...] = ("ours",)
     conversations: tuple[str, ...] = ()
     sessions: int | None = None
@@ -84,15 +90,15 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
             `out` holds an evaluation with other settings.
     """
     _check(asked)
-    categories = _categories(asked.categories, asked.dataset)
+    categories = categories_of(asked.categories, asked.dataset)
     bad = read_bad_keys(asked.exclude) if asked.exclude is not None else None
-    talks = _conversations(asked)
+    talks = conversations_of(asked)
     answerer, address = asked.answerer or asked.model, asked.answerer_base_url or asked.base_url
     same = (answerer, address) == (asked.model, asked.base_url)
     if is_pair(answerer):
         raise ConfigError(f"'{answerer}' holds a model per role and none that answers; add --answerer, as in bundled")
-    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env)
-    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env)
+    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env, family=asked.prompts)
+    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env, family=asked.prompts)
     try:
         results, skipped = _evaluate(asked, categories, talks, keepers, teller, answerer, progress)
     finally:
@@ -121,7 +127,7 @@ def _evaluate(
     progress: Callable[[str], None] | None,
 ) -> tuple[dict[str, EvalResult], dict[str, str]]:
     """(memory -> result, memory -> why it was skipped)."""
-    agents = _agents(keepers["manager"], of_role(asked.model, "manager"))
+    agents = agents_of(keepers["manager"], of_role(asked.model, "manager"))
     if asked.top_k is not None:
         agents = agents.model_copy(update={"shown_per_speaker": asked.top_k})
     base = Recipe(name="eval", seed=asked.seed, agents=agents, answerer=AnswererConfig(path=answerer))
@@ -139,16 +145,6 @@ def _evaluate(
     policies["answerer"] = telling
     runner = build_runner(recipe, policies)
     ours = runner.agents.answerer
-    dense = build_retriever("dense", build_embedder(agents.embedder))
-    setup = BackendSetup(
-        runner,
-        keeping,
-        replace(ours, retriever=Bm25Retriever(), min_score=0.0),
-        replace(ours, retriever=dense),
-        agents.shown_per_speaker,
-        recipe.eval.temperature,
-        asked.seed,
-    )
     choice = bool(talks) and all(question.options for talk in talks for question in talk.questions)
     score = ANSWER_SCORES[asked.score or ("em" if choice else "bag")]
     name = asked.dataset if asked.path is None else f"{asked.dataset} {asked.path.name}"
@@ -158,22 +154,59 @@ def _evaluate(
     asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0)
     results: dict[str, EvalResult] = {}
     skipped: dict[str, str] = {}
-    for memory in asked.memories:
-        backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
-        if backend is not None:
-            folder = asked.out
-            if folder is not None and len(asked.memories) > 1:
-                folder = folder / memory
-            part = header.model_copy(update={"memory": memory})
-            results[memory] = _priced(run_pipeline(backend, talks, part, asking, folder, progress), asked.prices)
+    with backend_setup(asked, agents, runner, keeping, keepers["manager"], recipe.eval.temperature) as setup:
+        for memory in asked.memories:
+            backend = _backend(memory, setup, len(asked.memories) > 1, skipped)
+            if backend is not None:
+                folder = asked.out
+                if folder is not None and len(asked.memories) > 1:
+                    folder = folder / memory
+                part = header.model_copy(update={"memory": memory})
+                try:
+                    found = run_pipeline(backend, talks, part, asking, folder, progress)
+                finally:
+                    if isinstance(backend, PeerMemory):
+                        backend.close()
+                results[memory] = _priced(found, asked.prices)
     return results, skipped
+
+
+@contextmanager
+def backend_setup(
+    asked: EvalRequest,
+    agents: AgentsConfig,
+    runner: EpisodeRunner,
+    keeping: Policy,
+    keeper: Policy,
+    temperature: float,
+) -> Generator[BackendSetup, None, None]:
+    """What backends are made from; products get a server and a folder while it lasts."""
+    ours = runner.agents.answerer
+    embedder = build_embedder(agents.embedder)
+    setup = BackendSetup(
+        runner,
+        keeping,
+        replace(ours, retriever=Bm25Retriever(), min_score=0.0),
+        replace(ours, retriever=build_retriever("dense", embedder)),
+        agents.shown_per_speaker,
+        temperature,
+        asked.seed,
+    )
+    if not PEERS.keys() & set(asked.memories):
+        yield setup
+        return
+    with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
+        folder = asked.out or Path(passing)
+        stamp = _stamp(of_role(asked.model, "manager"))
+        with Gateway(keeper, embedder, folder / GATEWAY, identity=stamp, seed=asked.seed) as gateway:
+            yield replace(setup, gateway=gateway, folder=folder)
 
 
 def _backend(name: str, setup: BackendSetup, several: bool, skipped: dict[str, str]) -> MemoryBackend | None:
     """The backend; among several, one that cannot work with these models is skipped with the reason."""
     try:
         return build_backend(name, setup)
-    except ConfigError as error:
+    except (ConfigError, MissingExtraError) as error:
         if not several:
             raise
         skipped[name] = str(error)
@@ -198,7 +231,7 @@ def _stamp(spec: str) -> str:
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
 
 
-def _agents(keeper: Policy, model: str) -> AgentsConfig:
+def agents_of(keeper: Policy, model: str) -> AgentsConfig:
     """The settings the model was trained under, where its folder says so.
 
     Other compact models keep the small setting; larger ones get the paper's 30 entries, 6 chunks and room to write.
@@ -230,7 +263,8 @@ def _check(asked: EvalRequest) -> None:
         raise ConfigError(f"memory '{(*unknown, '')[0]}' is unknown; expected some of {', '.join(BACKENDS)}")
 
 
-def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
+def categories_of(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
+    """The categories that count: `names`, or without any all, on LoCoMo and village all but adversarial."""
     unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
         raise ConfigError(f"category '{unknown[0]}' is unknown; expected some of {', '.join(CATEGORIES)}")
@@ -239,7 +273,8 @@ def _categories(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
     return tuple(c for c in CATEGORIES if c != "adversarial" or dataset not in _WITHOUT_ADVERSARIAL)
 
 
-def _conversations(asked: EvalRequest) -> list[Conversation]:
+def conversations_of(asked: EvalRequest) -> list[Conversation]:
+    """The conversations that are asked for, truncated as asked."""
     if asked.dataset == "village":
         return generate(asked.seed, "test", asked.limit or 32, asked.sessions or 8)
     found = load(asked.dataset, asked.path)

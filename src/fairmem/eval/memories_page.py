@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fairmem.eval.drawings import score_against_tokens
 from fairmem.eval.page import Page, Span, Table, to_html, to_markdown, to_text
@@ -30,10 +31,10 @@ def format_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str
     return to_text(_page(results, skipped)[0])
 
 
-def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path) -> None:
-    """Write `memories.json`, `memories.md` and `memories.html` to `folder`."""
-    page, summaries, changes = _page(results, skipped)
-    content = {
+def memories_content(results: Mapping[str, EvalResult], skipped: Mapping[str, str]) -> dict[str, Any]:
+    """What `memories.json` holds; its layout is at the top of this file."""
+    _, summaries, changes = _page(results, skipped)
+    return {
         "format": MEMORIES_FORMAT,
         "version": MEMORIES_VERSION,
         "signature": next(iter(results.values())).header.signature if results else None,
@@ -53,7 +54,12 @@ def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str]
         },
         "skipped": dict(skipped),
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path) -> None:
+    """Write `memories.json`, `memories.md` and `memories.html` to `folder`."""
+    page, summaries, _ = _page(results, skipped)
+    text = json.dumps(memories_content(results, skipped), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     drawn = score_against_tokens(
         [(name, s.retrieval.prompt_tokens.mean, s.overall.mean) for name, s in summaries.items() if s.overall.n]
     )
@@ -72,7 +78,7 @@ def _page(
         for name, result in results.items()
         if OURS in results and name != OURS
     }
-    tables = [_table(results, summaries, changes)] if results else []
+    tables = [_table(results, summaries, changes), _category_table(summaries)] if results else []
     if skipped:
         tables.append(Table("Skipped", ("memory", "why"), tuple(skipped.items()), prose=True))
     first = next(iter(results.values()), None)
@@ -95,30 +101,44 @@ def _page(
 def _table(
     results: Mapping[str, EvalResult], summaries: Mapping[str, Summary], changes: Mapping[str, PairedResult]
 ) -> Table:
-    columns = ("memory", "score", "95 %", "unscored", "evidence recall", "shown", "prompt tokens", "all tokens")
+    priced = any(result.header.cost is not None for result in results.values())
+    failed = any(summary.unscored for summary in summaries.values())
+    columns = ["memory", "score", "95 %", "against ours", "p", "evidence", "shown", "prompt", "all tokens"]
+    columns += [*(["unscored"] if failed else []), *(["cost"] if priced else [])]
     cells: list[tuple[str, ...]] = []
     for name, summary in summaries.items():
         header, change = results[name].header, changes.get(name)
         cost = DASH if header.cost is None else f"{header.cost:,.4f}"
-        against = DASH if change is None else f"{signed(change.difference)} p {p_value(change)}"
         cells.append(
             (
                 name,
                 number(summary.overall.mean),
                 spread(summary.overall),
-                str(summary.unscored),
+                DASH if change is None else signed(change.difference),
+                DASH if change is None else p_value(change),
                 number(summary.retrieval.evidence_recall.mean),
                 number(summary.retrieval.shown.mean, 1),
                 number(summary.retrieval.prompt_tokens.mean, 0),
                 f"{header.prompt_tokens + header.reply_tokens:,}",
-                cost,
-                against,
+                *((str(summary.unscored),) if failed else ()),
+                *((cost,) if priced else ()),
             )
         )
     note = (
-        "Means over questions; unscored ones (failed calls, prompts beyond the model's context) are in none. Shown: "
-        "entries per question. All tokens: building memory and answering. Against ours: paired by question, p by "
-        "sign flips of conversations."
+        "Means over questions; unscored ones (failed calls, prompts beyond the model's context) are in none. Against "
+        "ours: paired by question, p by sign flips of conversations. Evidence: recall of evidence turns. Shown: "
+        "entries per question. Prompt: tokens of the answerer's. All tokens: building memory and answering."
     )
     spans = tuple((Span(s.overall.mean, s.overall.low, s.overall.high),) for s in summaries.values())
-    return Table("By memory", (*columns, "cost", "against ours"), tuple(cells), note, spans)
+    return Table("By memory", tuple(columns), tuple(cells), note, spans)
+
+
+def _category_table(summaries: Mapping[str, Summary]) -> Table:
+    """Mean score per question category, a column per memory."""
+    names = list(dict.fromkeys(name for summary in summaries.values() for name in summary.categories))
+    rows: list[tuple[str, ...]] = []
+    for name in names:
+        found = [summary.categories.get(name) for summary in summaries.values()]
+        most = max(mean.n for mean in found if mean is not None)
+        rows.append((name, str(most), *(DASH if mean is None else number(mean.mean) for mean in found)))
+    return Table("Mean score by question category", ("category", "n", *summaries), tuple(rows))

@@ -106,15 +106,22 @@ def _work(
     for conversation in conversations:
         bank = _built(index.records[conversation.id]).bank
         if bank is not None:
-            seed = derive(header.seed, "eval", conversation.id)
-            for question in choose_questions(
-                conversation,
-                conversation.sessions[-1].index,
-                categories,
-                derive(seed, "questions"),
-                asking.most_questions,
-            ):
+            for question in asked_questions(conversation, categories, header.seed, asking.most_questions):
                 yield _Work(f"{conversation.id} {question.id}", conversation, question, bank)
+
+
+def asked_questions(
+    conversation: Conversation, categories: Sequence[Category], seed: int, most: int = 0
+) -> tuple[Question, ...]:
+    """What an evaluation under `seed` asks of `conversation`: at most `most` (0: all) that hold at its end."""
+    drawn = derive(derive(seed, "eval", conversation.id), "questions")
+    return choose_questions(conversation, conversation.sessions[-1].index, categories, drawn, most)
+
+
+def answer_seed(conversation: Conversation, question: Question, seed: int) -> int:
+    """The seed of the answer to `question` in an evaluation under `seed`."""
+    last = conversation.sessions[-1].index
+    return derive(derive(seed, "eval", conversation.id), "answer", conversation.id, last, question.id)
 
 
 # --- stages ----------------------------------------------------------------------------------------------------
@@ -158,7 +165,7 @@ def _search(
     for item in work:
         if item.key in found.records:
             continue
-        ranked = backend.search(item.bank, item.question, item.conversation.speakers)
+        ranked = backend.search(item.bank, item.question, item.conversation)
         shown, tokens = len(ranked), 0
         for place, entry in enumerate(ranked if budget else ()):
             tokens += count(entry.content)
@@ -201,13 +208,7 @@ def _answer(
 def _request(item: _Work, found: StageFile, asking: Asking, header: EvalHeader) -> SampleRequest:
     shown = by_update(_entries(item, found)[: found.records[item.key]["shown"]])
     prompt = asking.answerer.prompt(item.question.asked, shown, item.conversation.speakers)
-    seed = derive(
-        derive(header.seed, "eval", item.conversation.id),
-        "answer",
-        item.conversation.id,
-        item.conversation.sessions[-1].index,
-        item.question.id,
-    )
+    seed = answer_seed(item.conversation, item.question, header.seed)
     return SampleRequest(prompt, asking.answerer.max_tokens, header.temperature, seed, "answerer")
 
 

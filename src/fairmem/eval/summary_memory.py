@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from fairmem.agents.wording import long_date, one_line, turn_text
 from fairmem.errors import ConfigError
-from fairmem.eval.backend import Built
+from fairmem.eval.backend import Built, speaker_of
 from fairmem.memory import Entry, Memory, MemoryBank
 from fairmem.policy import Message, Policy, Prompt, SampleRequest
 from fairmem.policy.render import plain_text
@@ -75,7 +75,7 @@ class SummaryMemory:
             for i, conversation in enumerate(conversations)
         ]
 
-    def search(self, bank: Memory, question: Question, speakers: Sequence[str]) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
         """All of it."""
         return bank.entries
 
@@ -103,11 +103,8 @@ def _summary_lines(text: str) -> list[str]:
 
 def _summary_bank(conversation: Conversation, lines: Sequence[str]) -> MemoryBank:
     last = conversation.sessions[-1]
-
-    def about(line: str) -> str:
-        return next((name for name in conversation.speakers if line.startswith(name)), conversation.speakers[0])
-
+    times = (last.index, last.time, last.index, last.time)
     return MemoryBank.from_entries(
-        Entry(number, about(line), line, last.index, last.time, last.index, last.time, (), "INSERT")
+        Entry(number, speaker_of(line, conversation.speakers), line, *times, (), "INSERT")
         for number, line in enumerate(lines, start=1)
     )

@@ -9,7 +9,7 @@ from fairmem.metrics.answers import ANSWER_SCORES, AnswerScore, token_f1_locomo,
 from fairmem.metrics.choice import picked_option
 from fairmem.metrics.evidence import EvidenceTrail, evidence_trail
 from fairmem.metrics.named_dates import date_match, named_dates
-from fairmem.metrics.paired import PairedResult, mcnemar, paired_difference
+from fairmem.metrics.paired import PairedResult, mcnemar, paired_difference, sign_flip
 from fairmem.metrics.porter import porter_stem
 from fairmem.metrics.signature import SIGNATURES, Signature, f1_signature
 from fairmem.metrics.sources import source_score
@@ -38,6 +38,7 @@ __all__ = [
     "paired_difference",
     "picked_option",
     "porter_stem",
+    "sign_flip",
     "source_score",
     "token_f1",
     "token_f1_locomo",

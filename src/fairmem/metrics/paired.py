@@ -14,6 +14,9 @@ import numpy as np
 from fairmem.metrics.stats import Values, clustered_mean, drop_unscored
 from fairmem.seeds import numpy_rng
 
+EXACT_FLIPS = 20
+"""Up to this many differences `sign_flip` takes all sign patterns (a million at most)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairedResult:
@@ -62,8 +65,7 @@ def paired_difference(
     The interval is that of `clustered_mean` over the differences. The test flips the sign of all differences
     of a conversation together (under the null hypothesis the two systems are exchangeable within it) and asks
     how often the mean moves at least as far from zero; with C conversations no p value is below 2 / 2^C.
-    All 2^C patterns are taken if there are at most `resamples`; else `resamples` random ones, counting the
-    observed pattern in (Phipson and Smyth, 2010), so that p is never 0.
+    See `sign_flip` for when it is exact; `resamples` holds for both.
 
     Raises:
         ValueError: lengths differ, or `confidence` or `resamples` is out of range.
@@ -76,10 +78,31 @@ def paired_difference(
     ]
     interval = clustered_mean(differences, clusters, seed=seed, resamples=resamples, confidence=confidence)
     scored, codes, count, unscored = drop_unscored(differences, clusters)
-    p, exact = math.nan, True
-    if count:
-        p, exact = _sign_flip_p(np.bincount(codes, weights=scored, minlength=count), seed, resamples)
+    p = sign_flip(np.bincount(codes, weights=scored, minlength=count) if count else (), seed=seed, resamples=resamples)
+    exact = count <= EXACT_FLIPS
     return PairedResult(interval.mean, interval.low, interval.high, interval.n, count, p, unscored, exact)
+
+
+def sign_flip(differences: Sequence[float] | np.ndarray, *, seed: int = 0, resamples: int = 10_000) -> float:
+    """Two-sided p of mean 0, under which each of `differences` is as likely with the other sign; nan without any.
+
+    The share of sign patterns whose sum lies at least as far from 0 as the observed one, ties counted in. Exact over
+    all patterns for at most `EXACT_FLIPS` differences, else over `resamples` random ones with the observed one counted
+    in, so that it is never 0 (Phipson and Smyth, 2010).
+    """
+    sums = np.asarray(differences, dtype=np.float64)
+    count = sums.size
+    if count == 0:
+        return math.nan
+    # Patterns that tie with the observed one count; rounding must not decide about them.
+    observed = abs(float(sums.sum())) - 1e-9 * float(np.abs(sums).sum())
+    if count <= EXACT_FLIPS:
+        totals = np.zeros(1)
+        for difference in sums:
+            totals = np.concatenate([totals + difference, totals - difference])
+        return float((np.abs(totals) >= observed).mean())
+    signs = 1 - 2 * numpy_rng(seed, "sign-flip", count).integers(0, 2, size=(resamples, count))
+    return (1.0 + float((np.abs(signs @ sums) >= observed).sum())) / (1.0 + resamples)
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -92,18 +115,3 @@ def mcnemar(gained: int, lost: int) -> float:
     total, fewer = gained + lost, min(gained, lost)
     tail = sum(math.comb(total, k) for k in range(fewer + 1))
     return min(1.0, 2 * tail / 2**total)
-
-
-def _sign_flip_p(sums: np.ndarray, seed: int, resamples: int) -> tuple[float, bool]:
-    """(two-sided p, whether it is exact) for cluster sums [C] of differences."""
-    count = sums.size
-    exact = count < 63 and 2**count <= resamples
-    if exact:
-        signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-    else:
-        signs = 1 - 2 * numpy_rng(seed, "sign-flip", count).integers(0, 2, size=(resamples, count))
-    # Patterns that tie with the observed one count; rounding must not decide about them.
-    reached = np.abs(signs @ sums) >= abs(float(sums.sum())) - 1e-9 * float(np.abs(sums).sum())
-    if exact:
-        return float(reached.mean()), True
-    return (1.0 + float(reached.sum())) / (1.0 + resamples), False

@@ -9,7 +9,7 @@ from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Re
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
-from fairmem.policy.registry import POLICIES, folder_of, open_policy, open_ready
+from fairmem.policy.registry import POLICIES, folder_of, open_policy, open_ready, weights_digest
 from fairmem.policy.render import approximate_tokens
 from fairmem.policy.roles import WRITERS, is_pair, of_role, open_writers
 from fairmem.policy.scripted import Script, ScriptedPolicy
@@ -39,4 +39,5 @@ __all__ = [
     "open_ready",
     "open_writers",
     "read_about",
+    "weights_digest",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import fairmem
 from fairmem.errors import ConfigError, ModelError
-from fairmem.policy.base import Policy
+from fairmem.policy.base import Family, Policy
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
@@ -110,17 +111,28 @@ def folder_of(spec: str) -> Path | None:
     return None if kind in POLICIES else Path(spec)
 
 
-def open_ready(spec: str, base_url: str, api_key_env: str, **local: Any) -> Policy:
+def weights_digest(model: str) -> str | None:
+    """SHA-256 of the weights, so that a stored study says which model it is about; None if they are not in a folder."""
+    folder = folder_of(model)
+    if folder is None or not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def open_ready(spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", **local: Any) -> Policy:
     """Open `spec`, and if it is an endpoint make sure that it answers before any work starts.
 
-    `base_url` (empty: the endpoint's default) and `api_key_env` are for endpoints, `local` for models run here.
+    `base_url` (empty: the endpoint's default), `api_key_env` and `family` are for endpoints, `local` for models here.
 
     Raises:
         EndpointError: the endpoint cannot serve the run; otherwise as `open_policy`.
     """
     if not spec.startswith("openai:"):
         return open_policy(spec, **local)
-    policy = open_policy(spec, base_url=base_url or None, api_key_env=api_key_env)
+    policy = open_policy(spec, base_url=base_url or None, api_key_env=api_key_env, family=family)
     if isinstance(policy, OpenAIPolicy):
         policy.check()
     return policy

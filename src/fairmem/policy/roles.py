@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairmem.policy.base import Policy
+from fairmem.policy.base import Family, Policy
 from fairmem.policy.registry import folder_of, open_ready
 from fairmem.trace import Role
 
@@ -28,13 +28,15 @@ def of_role(spec: str, role: Role) -> str:
     return f"hf:{folder / role}" if folder is not None and is_pair(spec) else spec
 
 
-def open_writers(spec: str, base_url: str, api_key_env: str, **local: Any) -> dict[Role, Policy]:
+def open_writers(
+    spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", **local: Any
+) -> dict[Role, Policy]:
     """The models that write memory, by role, those of a single agent and of a writer among them; see `open_ready`.
 
     Raises:
         FairmemError: as `open_ready`.
     """
     if not is_pair(spec):
-        one = open_ready(spec, base_url, api_key_env, **local)
+        one = open_ready(spec, base_url, api_key_env, family=family, **local)
         return {"extractor": one, "manager": one, "single": one, "writer": one}
     return {role: open_ready(of_role(spec, role), base_url, api_key_env, **local) for role in WRITERS}

@@ -59,6 +59,12 @@ def test_dmr_dates_count_back_and_speakers_take_turns(tmp_path: Path) -> None:
     )
 
 
+def test_dmr_turns_that_name_their_speaker_are_believed(tmp_path: Path) -> None:
+    said = [{"text": "Hi.", "id": "Speaker 2"}, {"text": "Hi."}]
+    talk = msc_self_instruct.load(write(tmp_path / "dmr.jsonl", [dmr(dialog=said)]))[0]
+    assert [turn.speaker for turn in talk.sessions[-1].turns] == ["Speaker 2", "Speaker 2"]
+
+
 def test_dmr_cleaned_answers_are_preferred(tmp_path: Path) -> None:
     path = write(tmp_path / "dmr.json", [dmr(qa=[{"question": "Which bird?", "answer": "A falcon"}])])
     assert msc_self_instruct.load(path)[0].questions[0].answer == "A falcon"
@@ -86,14 +92,14 @@ def test_a_bad_dmr_file_gets_one_clear_line(tmp_path: Path, content: Any, compla
 CHOICES = {"A": "Lisbon", "B": "Porto", "C": "Riga", "D": "Lodz"}
 
 
-def mem(messages: Any, steps: Any = ([0],), **changes: Any) -> dict[str, Any]:
+def mem(messages: Any, steps: Any = (0,), **changes: Any) -> dict[str, Any]:
     asked = {
         "qid": 0,
         "question": "Where?",
         "answer": "Porto",
         "choices": CHOICES,
         "ground_truth": "B",
-        "target_step_id": list(steps),
+        "target_step_id": steps,
     }
     return {"tid": 7, "message_list": messages, "QA": {**asked, **changes}}
 
@@ -121,6 +127,18 @@ def test_membench_observation_and_participation_become_sessions_with_evidence(tm
     assert (third.questions[0].category, third.questions[0].kind) == ("knowledge_update", "update")
 
 
+def test_membench_messages_that_end_in_place_and_time_date_their_session(tmp_path: Path) -> None:
+    # As published: the time stands in the text, in participation files in both halves of a pair.
+    seen = ["Ana moved. (place: Boston, MA; time: '2024-10-01 08:00' Tuesday)", "Noise without a time."]
+    pair = {"user": "Hi. (place: Austin, TX; time'2024-10-02 09:30' Wednesday)", "agent": "Hello."}
+    first, second = membench.load(write(tmp_path / "m.json", [mem(seen, 1), mem([pair], "0")]))
+    assert first.sessions[0].time == datetime(2024, 10, 1, 8, 0)
+    assert first.sessions[0].turns[0].text == seen[0]
+    assert second.sessions[0].time == datetime(2024, 10, 2, 9, 30)
+    # One step may stand without its list, as a number or as text.
+    assert (first.questions[0].evidence, second.questions[0].evidence) == (("D1:2",), ("D1:1", "D1:2"))
+
+
 def test_membench_answers_are_options_and_the_answerer_is_shown_all(tmp_path: Path) -> None:
     question = membench.load(write(tmp_path / "m.json", [mem(["Ana is in Porto."])]))[0].questions[0]
     assert (question.answer, question.options) == ("Porto", ("Lisbon", "Porto", "Riga", "Lodz"))
@@ -135,6 +153,7 @@ def test_membench_answers_are_options_and_the_answerer_is_shown_all(tmp_path: Pa
     [
         ([], "no object with 'message_list' and 'QA'"),
         ([mem(["x"], ground_truth="Z")], "ground_truth 'Z' is none of the choices A, B, C, D"),
+        ([mem(["x"], "soon")], "target_step_id should be message numbers, found soon"),
         ([mem([7])], "a message should be text or an object, found an integer"),
         ([mem([{"note": "x"}])], "a message has none of 'user'"),
         ([mem([])], "no messages"),
@@ -170,6 +189,16 @@ def test_memory_agent_bench_keeps_every_accepted_answer(tmp_path: Path) -> None:
         ("a trumpet",),
         "knowledge_update",
     )
+
+
+def test_memory_agent_bench_reads_a_lone_question_and_the_type_of_each(tmp_path: Path) -> None:
+    lone = row(questions="What is Nimbus?", answers="trumpet")
+    mixed = row(
+        questions=["a?", "b?"], answers=[["x"], ["y"]], metadata={"source": "s", "question_types": ["temporal", "user"]}
+    )
+    first, second = memory_agent_bench.load(write(tmp_path / "c.json", [lone, mixed]))
+    assert (first.questions[0].answer, first.questions[0].kind) == ("trumpet", "factconsolidation_sh_6k")
+    assert [question.kind for question in second.questions] == ["temporal", "user"]
 
 
 def test_long_texts_are_cut_where_lines_and_sentences_end() -> None:
@@ -214,7 +243,7 @@ def chat(folder: Path, batches: Any = None, questions: Any = None) -> Path:
             "time_anchor": "March-15-2024",
             "turns": [
                 [
-                    {"id": 7, "role": "user", "content": "Code: cobalt."},
+                    {"id": 7, "role": "user", "content": "Code: cobalt. ->-> 1,17"},
                     {"id": 8, "role": "assistant", "content": "Ok."},
                 ]
             ],
@@ -247,6 +276,7 @@ def test_beam_batches_are_sessions_and_source_ids_are_evidence(tmp_path: Path) -
     assert [talk.id for talk in talks] == ["2", "10"]
     talk = talks[0]
     assert [session.time for session in talk.sessions] == [datetime(2024, 3, 15, 12), datetime(2024, 3, 16, 12)]
+    assert talk.sessions[0].turns[0].text == "Code: cobalt."  # without the generator's mark
     absent, update, follow = talk.questions
     assert (absent.category, absent.answer, absent.evidence) == ("adversarial", REFUSAL, ())
     assert (update.answer, update.evidence, update.asked_from, update.rubric) == (
@@ -354,6 +384,13 @@ def test_a_bad_personamem_row_gets_one_clear_line(tmp_path: Path, changes: dict[
     assert "\n" not in str(caught.value)
 
 
+def test_personamem_questions_under_their_older_column_name_are_read(tmp_path: Path) -> None:
+    folder = persona(tmp_path)
+    file = folder / "questions_32k.csv"
+    file.write_text(file.read_text().replace("user_question_or_message", "question", 1))
+    assert personamem.load(folder)[0].questions[0].text
+
+
 def test_personamem_files_that_are_missing_or_of_another_kind_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"found no questions_\*\.csv"):
         personamem.load(tmp_path)
@@ -367,6 +404,17 @@ def test_personamem_files_that_are_missing_or_of_another_kind_are_named(tmp_path
 def test_every_benchmark_is_reached_by_name_and_picks_conversations(tmp_path: Path) -> None:
     folder = persona(tmp_path)
     assert [talk.id for talk in load("personamem", folder, conversations=["ctx@5"])] == ["ctx@5"]
+    files = {
+        "msc_self_instruct": write(tmp_path / "dmr.jsonl", [dmr()]),
+        "membench": write(tmp_path / "m.json", [mem(["x"])]),
+        "memory_agent_bench": write(tmp_path / "c.json", [row()]),
+        "beam": chat(tmp_path / "chats" / "3").parent,
+    }
+    for source, path in files.items():
+        (talk,) = load(source, path)
+        assert load(source, path, conversations=[talk.id]) == [talk]
+        with pytest.raises(DataError, match=f"'nobody'; it has 1: {talk.id}"):
+            load(source, path, conversations=["nobody"])
     for source in ("msc_self_instruct", "membench", "memory_agent_bench", "beam", "longmemeval"):
         with pytest.raises(DataError):
             load(source, tmp_path / "nothing")

@@ -107,7 +107,7 @@ def test_conversations_are_picked_by_id_and_broken_others_do_not_matter(tmp_path
     assert [c.id for c in locomo.load(path, ["conv-1"])] == ["conv-1"]
     assert [c.id for c in locomo.load(path, "conv-1")] == ["conv-1"]
     assert locomo.load(path, []) == []
-    with pytest.raises(DataError, match=r"no conversation 'conv-44'; the file has: conv-0, conv-1"):
+    with pytest.raises(DataError, match=r"no conversation 'conv-44'; it has 2: conv-0, conv-1"):
         locomo.load(path, ["conv-1", "conv-44"])
 
 

@@ -87,7 +87,7 @@ def test_titles_and_initials_do_not_end_a_sentence(text: str, sentences: list[st
 def test_episodes_are_picked_by_id(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     assert [c.id for c in load("msc", folder, conversations=["valid_7"])] == ["valid_7"]
-    with pytest.raises(DataError, match="no episode 'valid_9'; it has 2, such as 'valid_0'"):
+    with pytest.raises(DataError, match="no episode 'valid_9'; it has 2: valid_0, "):
         msc.load(folder, ["valid_9"])
 
 

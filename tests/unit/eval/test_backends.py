@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from fairmem.agents import Answerer
-from fairmem.cli.evaluate import MEMORIES
+from fairmem.cli.evaluate import MEMORIES, PEERS
 from fairmem.config import Recipe
 from fairmem.episodes import build_runner
 from fairmem.errors import ConfigError
@@ -40,7 +40,7 @@ TALK = Conversation(
 
 
 def test_the_names_offered_are_those_there_are() -> None:
-    assert tuple(BACKENDS) == MEMORIES
+    assert tuple(BACKENDS) == (*MEMORIES, *PEERS)
 
 
 def setup(policy: ScriptedPolicy, per_speaker: int = 1) -> tuple[BackendSetup, Answerer, RecordedCalls]:

@@ -8,7 +8,7 @@ import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.errors import ConfigError
-from fairmem.eval.evaluation import EvalRequest, _agents, _categories, evaluate_dataset
+from fairmem.eval.evaluation import EvalRequest, agents_of, categories_of, evaluate_dataset
 from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
 from tests.unit.data.test_longmemeval import item
@@ -26,21 +26,21 @@ def told(folder: Path, **about: object) -> str:
 def test_a_trained_model_is_played_as_it_was_trained(tmp_path: Path) -> None:
     spec = told(tmp_path, agents=TRAINED.model_dump(mode="json"))
     for way in (spec, f"hf:{spec}"):
-        assert _agents(ScriptedPolicy(), way) == TRAINED
+        assert agents_of(ScriptedPolicy(), way) == TRAINED
 
 
 def test_other_models_get_the_setting_of_their_family(tmp_path: Path) -> None:
     compact, instruct = ScriptedPolicy(), ScriptedPolicy(family="instruct")
     for spec in (told(tmp_path), str(tmp_path / "nothing"), "openai:gpt", "scripted"):
-        assert _agents(compact, spec) == AgentsConfig()
-        large = _agents(instruct, spec)
+        assert agents_of(compact, spec) == AgentsConfig()
+        large = agents_of(instruct, spec)
         assert (large.chunks_per_session, large.shown_per_speaker, large.manager_max_tokens) == (6, 30, 1024)
 
 
 @pytest.mark.parametrize("agents", [{"chunks": 3}, {"shown_per_speaker": 0}, [3]])
 def test_settings_that_are_not_known_are_refused_in_one_line(tmp_path: Path, agents: object) -> None:
     with pytest.raises(ConfigError, match=r"fairmem\.json: .*agents") as caught:
-        _agents(ScriptedPolicy(), told(tmp_path, agents=agents))
+        agents_of(ScriptedPolicy(), told(tmp_path, agents=agents))
     assert "\n" not in str(caught.value)
 
 
@@ -122,9 +122,9 @@ def test_top_k_is_what_the_answerer_is_shown_and_prices_make_a_cost(tmp_path: Pa
 
 
 def test_abstention_counts_except_on_locomo() -> None:
-    assert "adversarial" in _categories((), "longmemeval")
-    assert "adversarial" not in _categories((), "locomo")
-    assert _categories(("adversarial",), "locomo") == ("adversarial",)
+    assert "adversarial" in categories_of((), "longmemeval")
+    assert "adversarial" not in categories_of((), "locomo")
+    assert categories_of(("adversarial",), "locomo") == ("adversarial",)
 
 
 LOCOMO = Path(__file__).parents[3] / ".." / "shared" / "data" / "locomo" / "locomo_dev3.json"

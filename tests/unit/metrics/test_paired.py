@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 
-from fairmem.metrics import PairedResult, mcnemar, paired_difference
+from fairmem.metrics import PairedResult, mcnemar, paired_difference, sign_flip
 from fairmem.seeds import numpy_rng
 
 
@@ -78,15 +80,23 @@ def test_many_conversations_are_sampled_and_p_is_never_zero() -> None:
     assert (result.p, result.exact) == (0.001, False)
 
 
-def test_sampled_and_exact_p_agree() -> None:
-    rng = numpy_rng(9)
-    before, after = rng.random(36).tolist(), (rng.random(36) + 0.1).tolist()
-    clusters = [index % 12 for index in range(36)]
-    exact = paired_difference(before, after, clusters, resamples=4096)
-    sampled = paired_difference(before, after, clusters, resamples=4095)
-    assert exact.exact and not sampled.exact
-    # standard error of a share of 4095 is below 0.008
-    assert sampled.p == pytest.approx(exact.p, abs=0.03)
+def test_sign_flips_of_three_are_counted_by_hand() -> None:
+    # Sums of +-1 +-2 +-3: 6, 0, 2, -4, 4, -2, 0, -6. Two of eight reach 6.
+    assert sign_flip([1, 2, 3]) == 0.25
+    # 1 + 2 - 3 = 0: every pattern reaches it.
+    assert sign_flip([1, 2, -3]) == 1.0
+    assert math.isnan(sign_flip([])) and sign_flip([0.0, 0.0]) == 1.0
+
+
+def test_sign_flips_equal_brute_force_up_to_twenty_and_are_close_above() -> None:
+    rng = np.random.default_rng(3)
+    deltas = rng.normal(0.4, 1, 12)
+    sums = [abs(float(np.dot(signs, deltas))) for signs in itertools.product((1, -1), repeat=12)]
+    assert sign_flip(deltas) == pytest.approx(np.mean(np.array(sums) >= abs(deltas.sum()) - 1e-9))
+    # A zero changes nothing, but with 21 differences patterns are drawn rather than counted.
+    twenty = np.r_[deltas, deltas[:8]]
+    assert sign_flip(np.r_[twenty, 0.0], resamples=20_000) == pytest.approx(sign_flip(twenty), abs=0.02)
+    assert sign_flip(np.ones(40), resamples=999) == 0.001
 
 
 def test_lengths_must_agree() -> None:
