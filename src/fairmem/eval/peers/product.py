@@ -23,7 +23,7 @@ from fairmem.agents.wording import long_date, one_line, turn_text
 from fairmem.errors import CheckpointError, ModelError, boundary
 from fairmem.eval.backend import Built, speaker_of
 from fairmem.eval.gateway import Gateway
-from fairmem.memory import Entry, MemoryBank
+from fairmem.memory import Entry, Memory, MemoryBank
 from fairmem.types import Conversation, Question, Session
 
 ENTRIES = "entries.json"
@@ -83,7 +83,7 @@ class PeerMemory:
         """A store and a bank each."""
         return [self._built(conversation) for conversation in conversations]
 
-    def search(self, bank: MemoryBank, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
+    def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
         """What the product finds for the text of the question."""
         product, entries = self._searchable(conversation)
         count = self._per_speaker * max(1, len(conversation.speakers))
