@@ -43,7 +43,7 @@ class ImitationSettings:
     """
 
     seed: int = 0
-    steps: int = 7000
+    steps: int = 6000
     rows: int = 8
     length: int = 512
     pseudo_words: float = 0.8
