@@ -44,7 +44,9 @@ class LearnerConfig(Section):
     weight_decay: NonNegative = 0.0
     """AdamW's decoupled weight decay."""
     warmup_steps: Count = 2
-    """Optimizer steps over which the learning rate rises linearly to `lr`; constant after that."""
+    """Optimizer steps over which the learning rate rises linearly to `lr`."""
+    decay_steps: Count = 0
+    """Optimizer steps after the warm-up over which it falls linearly to a tenth of `lr`; 0 keeps it at `lr`."""
     clip_low: Fraction = 0.2
     """The ratio is clipped below 1 - clip_low."""
     clip_high: NonNegative = 0.2

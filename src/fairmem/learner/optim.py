@@ -28,7 +28,8 @@ class Optimizer:
     """AdamW over the trainable parameters of `model` and, at a learning rate of its own, of `critic`.
 
     Matrices decay, vectors (norms, biases) do not. `steps` counts applied updates and drives the warmup:
-    update k (from 0) uses lr * min(1, (k + 1) / warmup_steps).
+    update k (from 0) uses lr * min(1, (k + 1) / warmup_steps), and with n decay steps, k' = k - warmup_steps >= 0 of
+    them done, lr * (1 - 0.9 min(1, k' / n)).
 
     Raises:
         ConfigError: the model has nothing to train, or float16 weights (their gradients underflow).
@@ -61,8 +62,10 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """Learning rate of the next update."""
-        warmup = self._config.warmup_steps
-        return self._config.lr * (min(1.0, (self.steps + 1) / warmup) if warmup else 1.0)
+        warmup, decay = self._config.warmup_steps, self._config.decay_steps
+        if self.steps < warmup:
+            return self._config.lr * (self.steps + 1) / warmup
+        return self._config.lr * (1 - 0.9 * min(1.0, (self.steps - warmup) / decay) if decay else 1.0)
 
     def step(self) -> Update:
         """Apply the accumulated gradients and clear them. Gradients that are not finite are cleared only."""

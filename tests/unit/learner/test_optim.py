@@ -61,6 +61,18 @@ def test_the_learning_rate_rises_linearly_and_then_stays() -> None:
     assert layer.weight[0].tolist() == pytest.approx([-0.8, -0.8], abs=1e-5)
 
 
+def test_the_learning_rate_falls_to_a_tenth_over_the_decay_and_stays_there() -> None:
+    layer = torch.nn.Linear(2, 1)
+    optimizer = Optimizer(layer, config(lr=0.4, warmup_steps=2, decay_steps=3))
+    rates: list[float] = []
+    for _ in range(7):
+        rates.append(optimizer.lr)
+        layer(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+    # warm-up to 0.4 by halves, then 1, 0.7, 0.4, 0.1 of it
+    assert rates == pytest.approx([0.2, 0.4, 0.4, 0.28, 0.16, 0.04, 0.04])
+
+
 def test_gradients_are_clipped_to_their_joint_norm() -> None:
     layer = linear()
     optimizer = Optimizer(layer, config(grad_clip=1.0, betas=(0.0, 0.99)))
