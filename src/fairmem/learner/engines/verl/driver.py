@@ -28,12 +28,7 @@ _CPU_MODULES = ("fairmem.learner.engines.verl.cpu_platform", "fairmem.learner.en
 
 def main(arguments: list[str] | None = None) -> int:
     """Run verl's training loop to its end."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("episodes")
-    parser.add_argument("options", metavar="key=value", nargs="*")
-    parser.add_argument("--resume", action="store_true")
-    args = parser.parse_args(arguments)
+    args = parsed(arguments)
     _end_with_parent()
     job = Job(load_recipe(args.folder / RESOLVED), args.folder, args.resume, args.episodes, tuple(args.options))
     config = configured(job, cpu=on_cpu(job.recipe))
@@ -44,6 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     validate_config(config, need_reference_policy(config), need_critic(config))
     run_ppo(config, TaskRunnerV1)
     return 0
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """The words of the command line; those of this process where none are given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("episodes")
+    parser.add_argument("options", metavar="key=value", nargs="*")
+    parser.add_argument("--resume", action="store_true")
+    return parser.parse_args(arguments)
 
 
 def configured(job: Job, cpu: bool) -> Any:

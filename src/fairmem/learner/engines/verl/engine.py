@@ -49,12 +49,10 @@ class VerlEngine:
         Raises:
             EngineError: verl ended with an error, or without a checkpoint.
         """
-        words = [str(job.folder.resolve()), job.episodes, *(["--resume"] if job.resume else []), *job.options]
         log = job.folder / LOG
         print(f"verl is starting; what it prints goes to {log}", file=sys.stderr)
         with log.open("a", encoding="utf-8") as out:
-            command = [sys.executable, "-m", "fairmem.learner.engines.verl.driver", *words]
-            with subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
+            with subprocess.Popen(command_of(job), stdout=out, stderr=subprocess.STDOUT) as process:
                 try:
                     _follow(process, job.folder / "metrics.jsonl")
                 finally:  # interrupted here: Ray's processes end with theirs
@@ -76,6 +74,12 @@ class VerlEngine:
         about = {"run": job.recipe.name, "from": job.recipe.model.path, "engine": f"verl {TESTED}"}
         agents = job.recipe.agents.model_dump(mode="json")
         export(model, tokenizer, job.folder / "model", {"prompts": read_family(source), **about, "agents": agents})
+
+
+def command_of(job: Job) -> list[str]:
+    """The command of the process that verl runs in."""
+    words = [str(job.folder.resolve()), job.episodes, *job.options, *(["--resume"] if job.resume else [])]
+    return [sys.executable, "-m", "fairmem.learner.engines.verl.driver", *words]
 
 
 def _follow(process: subprocess.Popen[bytes], metrics: Path) -> None:
