@@ -107,7 +107,8 @@ class RewardConfig(Section):
     """Who judges content: words found in the chunk (no model), or the answerer's model."""
 
     f1: str = "bag"
-    """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap."""
+    """A key of `fairmem.metrics.F1_VARIANTS`; `memory_r2_set` is the original's set overlap, `exact` the
+    exact match of Memory-R1."""
     compression_tau: NonNegative = 0.5
     """Bank size, as a share of the dialogue in tokens, up to which nothing is charged."""
     compression_lambda: NonNegative = 0.2

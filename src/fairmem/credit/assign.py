@@ -133,7 +133,7 @@ def _by_turn(
     turns: dict[tuple[str, str], TurnCredit] = {}
     judged: dict[tuple[str, str], Judged] = {}
     for branch, track in zip(siblings, tracks, strict=True):
-        for at, turn in enumerate(steps_of_branch(branch)):
+        for at, turn in enumerate(steps_of_branch(branch, critic)):
             if track.kept_U[at]:
                 key = (branch.id, turn.id)
                 turns[key] = TurnCredit(float(track.advantages_U[at]), 1.0)

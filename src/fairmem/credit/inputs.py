@@ -97,27 +97,32 @@ def read_inputs(
     )
 
 
-def steps_of_branch(branch: Branch) -> list[RoleTurn]:
-    """The trained turns of `branch` in order of time: by session and chunk, who extracts before who manages."""
+def steps_of_branch(branch: Branch, critic: Critic | None = None) -> list[RoleTurn]:
+    """The trained turns of `branch` in order of time: by session and chunk, who extracts before who manages.
+
+    With a `critic` only those it values: a role that is frozen is part of the environment, and takes no steps.
+    """
     return sorted(
-        (turn for turn in branch.turns if learns(turn)),
+        (turn for turn in branch.turns if learns(turn) and (critic is None or (branch.id, turn.id) in critic)),
         key=lambda turn: (turn.session, turn.chunk, turn.role != "extractor"),
     )
 
 
 def _track(branch: Branch, tree: EpisodeTree, critic: Critic) -> Track:
-    """The turns of `branch` as steps: a session's reward falls to its last turn, 0 if no question is about it."""
-    turns = steps_of_branch(branch)
-    rewards_U, values_U = np.zeros(len(turns)), np.zeros(len(turns))
-    last = {turn.session: at for at, turn in enumerate(turns)}
+    """The valued turns of `branch` as steps.
+
+    What a session earned falls to the last step up to its end (nothing decided since could have changed it); a session
+    that no question is about earns 0.
+    """
+    turns = steps_of_branch(branch, critic)
+    if branch.turns and not turns:
+        raise CreditError(f"branch {branch.id!r}: the critic has a value for none of its turns")
+    rewards_U = np.zeros(len(turns))
     for session, reward in _by_session(branch, tree.sessions).items():
-        if session in last and (reward.questions or reward.parts.get("answer") is not None):
-            rewards_U[last[session]] = session_reward(reward)
-    for at, turn in enumerate(turns):
-        if (branch.id, turn.id) not in critic:
-            raise CreditError(f"branch {branch.id!r}: turn {turn.id!r} has no value of the critic")
-        values_U[at] = critic[branch.id, turn.id]
-    return Track(rewards_U, values_U)
+        before = [at for at, turn in enumerate(turns) if turn.session <= session]
+        if before and (reward.questions or reward.parts.get("answer") is not None):
+            rewards_U[before[-1]] += session_reward(reward)
+    return Track(rewards_U, np.array([critic[branch.id, turn.id] for turn in turns]))
 
 
 def _by_session(branch: Branch, sessions: int) -> dict[int, SessionReward]:

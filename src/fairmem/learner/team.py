@@ -54,9 +54,9 @@ class Team:
         return next(iter(parts.values())) if len(parts) == 1 else _joined(parts)
 
     def critic_values(self, trees: Sequence[EpisodeTree]) -> list[Critic]:
-        """(branch id, turn id) -> value, per tree, of the state of every trained turn of its global branches.
+        """(branch id, turn id) -> value, per tree, of the state of every global turn that is learned from.
 
-        Turns of a role that is not trained get 0: they earn no gradient, and the critic never learns their prompts.
+        Turns of a role that is not trained have none: they are part of the environment.
 
         Raises:
             ConfigError: the members have no critic.
@@ -67,7 +67,6 @@ class Team:
             for branch in (branch for branch in tree.global_branches if not branch.failed):
                 for turn in steps_of_branch(branch):
                     key, owner = (branch.id, turn.id), self._roles.get(turn.role)
-                    found[index][key] = 0.0
                     if owner is not None:
                         work[owner].append((index, key, bare_row(tree, branch, turn)))
         for name, waiting in work.items():

@@ -96,5 +96,9 @@ def bleu1(pred: Text, gold: Text, brevity: bool = True) -> float:
     return precision
 
 
-F1_VARIANTS: dict[str, Callable[[Text, Text], float]] = {"bag": token_f1, "memory_r2_set": token_f1_set}
-"""Name -> token F1. `bag` is the default everywhere; the name is part of the signature printed with a number."""
+F1_VARIANTS: dict[str, Callable[[Text, Text], float]] = {
+    "bag": token_f1,
+    "memory_r2_set": token_f1_set,
+    "exact": exact_match,
+}
+"""Name -> answer score in [0, 1]. `bag` is the default everywhere; the name is in the signature printed with a number."""

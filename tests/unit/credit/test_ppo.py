@@ -107,5 +107,20 @@ def test_the_rule_without_values_is_an_error() -> None:
     tree = EpisodeTree(conversation="c", sessions=2, step=0, policy_version=0, seed=0, branches=(branch(0),))
     with pytest.raises(CreditError, match="needs the values of a critic"):
         assign(tree, "ppo")
-    with pytest.raises(CreditError, match=r"turn 'extractor-1\.0' has no value"):
+    with pytest.raises(CreditError, match="a value for none of its turns"):
         assign(tree, "ppo", critic={})
+
+
+def test_a_frozen_role_takes_no_steps_and_a_session_without_a_step_pays_the_one_before() -> None:
+    earned = (
+        SessionReward(session=1, parts={"answer": 0.5}, questions=2),
+        SessionReward(session=2, parts={"answer": 1.0}, questions=2),
+    )
+    tree = EpisodeTree(conversation="c", sessions=2, step=0, policy_version=0, seed=0, branches=(branch(0, *earned),))
+    # Only the managers of session 1 learn; nothing was decided in session 2, so its reward follows their last step.
+    values = {("g0", "manager-1.0"): 0.5, ("g0", "manager-1.1"): 1.0}
+    credit = assign(tree, settings=CreditConfig(rule="ppo", scale="mean", gae_lambda=1.0), critic=values)
+    assert {turn: value.advantage for (_, turn), value in credit.turns.items()} == {
+        "manager-1.0": 1.0,  # 0.5 + 1 - 0.5
+        "manager-1.1": 0.5,  # 0.5 + 1 - 1
+    }

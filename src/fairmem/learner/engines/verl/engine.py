@@ -51,12 +51,14 @@ class VerlEngine:
         """
         log = job.folder / LOG
         print(f"verl is starting; what it prints goes to {log}", file=sys.stderr)
-        with log.open("a", encoding="utf-8") as out:
-            with subprocess.Popen(command_of(job), stdout=out, stderr=subprocess.STDOUT) as process:
-                try:
-                    _follow(process, job.folder / "metrics.jsonl")
-                finally:  # interrupted here: Ray's processes end with theirs
-                    process.terminate()
+        with (
+            log.open("a", encoding="utf-8") as out,
+            subprocess.Popen(command_of(job), stdout=out, stderr=subprocess.STDOUT) as process,
+        ):
+            try:
+                _follow(process, job.folder / "metrics.jsonl")
+            finally:  # interrupted here: Ray's processes end with theirs
+                process.terminate()
         ended = process.returncode
         if ended:
             raise EngineError(f"verl ended with status {ended}: {_last_word(log)} (all of it: {log})")
