@@ -101,4 +101,4 @@ F1_VARIANTS: dict[str, Callable[[Text, Text], float]] = {
     "memory_r2_set": token_f1_set,
     "exact": exact_match,
 }
-"""Name -> answer score in [0, 1]. `bag` is the default everywhere; the name is in the signature printed with a number."""
+"""Name -> answer score in [0, 1]. `bag` is the default; the name is in the signature printed with every number."""
