@@ -138,7 +138,7 @@ def _evaluate_model(recipe: Recipe, folder: Path, conversations: Conversations, 
     if path.exists() or not talks:
         return
     answering = recipe.answerer
-    local = {"device": recipe.model.device, "dtype": recipe.model.dtype, "batch": recipe.rollout.batch}
+    local: dict[str, Any] = {"device": recipe.model.device, "dtype": recipe.model.dtype, "batch": recipe.rollout.batch}
     answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
     policies = open_writers(model, "", answering.api_key_env, **local)
     runner = build_runner(recipe, {**policies, "answerer": answerer})
@@ -152,7 +152,7 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     conversations = Conversations(recipe)
     backbones = open_backbones(recipe)
     model, answering = recipe.model, recipe.answerer
-    local = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
+    local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
     answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
     policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
     return _Workbench(recipe, folder, backbones, answerer, build_runner(recipe, policies), conversations)

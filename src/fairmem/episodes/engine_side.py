@@ -23,7 +23,7 @@ from fairmem.episodes.group import RunReport
 from fairmem.episodes.stages import steps_of
 from fairmem.episodes.step_metrics import step_metrics, step_timing
 from fairmem.learner.engines import Rolled
-from fairmem.policy import Policy, Reply, SampleRequest, open_ready
+from fairmem.policy import Family, Policy, Reply, SampleRequest, open_ready
 from fairmem.runlog import RunLog
 from fairmem.trace import EpisodeTree, Role
 
@@ -43,7 +43,7 @@ class Rollouts:
         self._steps = steps_of(self.recipe)
         self._conversations = Conversations(self.recipe)
         answering, model = self.recipe.answerer, self.recipe.model
-        local = {"device": model.device, "dtype": model.dtype, "batch": self.recipe.rollout.batch}
+        local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": self.recipe.rollout.batch}
         opened = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
         self._answerer: Policy = _OneAtATime(opened)
 
@@ -124,7 +124,8 @@ class _OneAtATime:
     """A policy whose model is called by one thread at a time."""
 
     def __init__(self, policy: Policy) -> None:
-        self.name, self.family = policy.name, policy.family
+        self.name = policy.name
+        self.family: Family = policy.family
         self._policy, self._lock = policy, threading.Lock()
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:

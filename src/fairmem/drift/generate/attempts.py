@@ -49,7 +49,7 @@ class Place:
 
 def places(count: int) -> Iterable[Place]:
     """The places to fill: all 35 cells once, then again; one of three in a cell is held out."""
-    cells = [(dimension, domain) for domain in DOMAINS for dimension in DIMENSIONS]
+    cells: list[tuple[Dimension, Domain]] = [(dimension, domain) for domain in DOMAINS for dimension in DIMENSIONS]
     for number in range(count):
         dimension, domain = cells[number % len(cells)]
         nth = number // len(cells) + 1

@@ -18,7 +18,7 @@ from fairmem.drift.probes.directions import (
     specificity,
 )
 from fairmem.drift.probes.reading import READS, States
-from fairmem.drift.significance import sign_flip
+from fairmem.metrics import sign_flip
 from fairmem.seeds import numpy_rng
 
 VALUE = READS.index("value")

@@ -38,13 +38,14 @@ def test_reading_is_one_speaker_after_the_other() -> None:
 
 
 def test_the_label_that_holds_at_the_end_is_the_last_that_was_taught() -> None:
-    for talk in load("village_patterns", patterns=["labels"], conversations=4, difficulty=1.0):
+    talks = load("village_patterns", patterns=["labels"], conversations=4, difficulty=1.0)
+    for talk in talks:
         last = {delta.speaker: delta for delta in talk.deltas}
         for question in talk.questions:
             if question.valid_until is None:
                 (delta,) = [d for d in last.values() if d.turn == question.evidence[0]]
                 assert delta.content == f"{delta.speaker}'s favourite colour is {question.answer}."
-    assert {delta.kind for delta in talk.deltas} == {"new", "change"}
+    assert {delta.kind for talk in talks for delta in talk.deltas} == {"new", "change"}
 
 
 def test_an_unknown_pattern_is_refused() -> None:

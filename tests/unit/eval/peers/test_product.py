@@ -68,7 +68,7 @@ def gateway() -> Gateway:
 def test_what_a_product_lists_becomes_entries_with_the_session_they_came_in(tmp_path: Path, gateway: Gateway) -> None:
     with gateway:
         built = memory(gateway, tmp_path).build([TALK])[0]
-        assert built.failure is None and built.bank is not None
+        assert built.failure is None and isinstance(built.bank, MemoryBank)
         assert [(e.content, e.speaker, e.created_session, e.updated_session) for e in built.bank.entries] == [
             ("Ana home: Riga", "Ana", 1, 2)
         ]

@@ -69,7 +69,7 @@ def configured(job: Job, cpu: bool) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    with initialize_config_dir(str(Path(verl.__file__).parent / "trainer" / "config"), version_base=None):
+    with initialize_config_dir(str(Path(str(verl.__file__)).parent / "trainer" / "config"), version_base=None):
         config = compose("ppo_trainer")
     for key, value in settings_of(job, cpu).items():
         OmegaConf.update(config, key, value, force_add=True)

@@ -45,7 +45,8 @@ class ServerPolicy:
         version: int,
         name: str = "verl",
     ) -> None:
-        self.name, self.family = name, family
+        self.name = name
+        self.family: Family = family
         self._generate, self._loop, self._tokenizer, self._eos = generate, loop, tokenizer, tuple(eos)
         self._context, self._version = context, version
         self._renderer = Renderer(tokenizer, family)
