@@ -58,8 +58,7 @@ def test_an_ablation_runs_end_to_end(ablation: str, tmp_path: Path) -> None:
     roles = {turn.role for turn in turns}
     groups = tree.local_groups()
     if ablation == "agents.roles=single":
-        # The bundled model was never trained for it and writes nothing, so there is nothing to compare yet.
-        assert roles == {"single"} and row["ops_insert"] == 0 and {t.parse for t in turns}
+        assert roles == {"single"} and row["ops_insert"] > 0
         return
     assert roles == set(WRITERS) and row["rows"] > 0 and row["grad_norm"] > 0
     assert bool(groups) == ("rollout.local_fraction=0" not in ablation)

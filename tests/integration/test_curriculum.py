@@ -27,7 +27,7 @@ def recipe(*overrides: str) -> Recipe:
         "stages=[{sessions = 1, steps = 5}, {sessions = 2, steps = 3, compression_lambda = 0.0, minibatches = 2}]",
         "eval.every=1",
         "data.validation_conversations=1",
-        "seed=2",
+        "seed=4",
         "curriculum.promote=true",
         "model.reference=stage",
         "checkpoint.every=2",

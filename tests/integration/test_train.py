@@ -40,7 +40,7 @@ def test_a_run_leaves_report_model_traces_and_both_evaluations(finished: Path) -
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
     assert (finished / "model" / "model.safetensors").is_file()
     about = json.loads((finished / "model" / "fairmem.json").read_text())
-    assert about["prompts"] == "compact" and about["agents"]["shown_per_speaker"] == 6  # as the recipe says
+    assert about["prompts"] == "compact" and about["agents"]["shown_per_speaker"] == 8  # as the recipe says
     traces = [path.name for path in sorted((finished / "trace").iterdir())]
     assert traces[:2] == ["step-000001.jsonl", "step-000003.jsonl"]
 

@@ -68,7 +68,7 @@ def interrupted(args: argparse.Namespace) -> str:
     found = [path for pattern in _CHECKPOINTS for path in root.glob(pattern)]
     if not found:
         return f"{kept}, but no checkpoint was written yet"
-    newest = max(found, key=lambda path: path.stat().st_mtime)
+    newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
     return f"{kept} and the checkpoint {newest.relative_to(root)}; go on with --resume"
 
 

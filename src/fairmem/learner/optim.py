@@ -24,6 +24,16 @@ class Update:
     applied: bool
 
 
+def rate_factor(done: int, warmup_steps: int, decay_steps: int) -> float:
+    """Share of the peak learning rate for the update after `done` others: rises linearly, then falls to a tenth.
+
+    The last update of the warm-up has the peak rate; without decay steps it stays.
+    """
+    if done < warmup_steps:
+        return (done + 1) / warmup_steps
+    return 1 - 0.9 * min(1.0, (done - warmup_steps) / decay_steps) if decay_steps else 1.0
+
+
 class Optimizer:
     """AdamW over the trainable parameters of `model` and, at a learning rate of its own, of `critic`.
 
@@ -62,10 +72,7 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """Learning rate of the next update."""
-        warmup, decay = self._config.warmup_steps, self._config.decay_steps
-        if self.steps < warmup:
-            return self._config.lr * (self.steps + 1) / warmup
-        return self._config.lr * (1 - 0.9 * min(1.0, (self.steps - warmup) / decay) if decay else 1.0)
+        return self._config.lr * rate_factor(self.steps, self._config.warmup_steps, self._config.decay_steps)
 
     def step(self) -> Update:
         """Apply the accumulated gradients and clear them. Gradients that are not finite are cleared only."""

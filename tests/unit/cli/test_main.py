@@ -77,6 +77,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem compare",
         "fairmem report",
         "fairmem lab",
+        "fairmem lengths",
         "fairmem demo",
         "fairmem data list",
         "fairmem data check",

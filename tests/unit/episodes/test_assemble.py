@@ -33,7 +33,7 @@ def test_unknown_parts_are_refused_by_name() -> None:
         build_agents(AgentsConfig(retriever="psychic"), "compact", "compact")
     with pytest.raises(ConfigError, match="embedder"):
         build_agents(AgentsConfig(embedder="psychic"), "compact", "compact")
-    with pytest.raises(ConfigError, match=r"reward\.f1 is 'vibes', expected one of bag, memory_r2_set"):
+    with pytest.raises(ConfigError, match=r"reward\.f1 is 'vibes', expected one of bag, exact, memory_r2_set"):
         build_runner(Recipe(reward=RewardConfig(f1="vibes")), roles)
     assert build_runner(Recipe(), roles).reward == Recipe().reward
 

@@ -161,11 +161,6 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"model.lora_rank is {model.lora_rank}",
         f"{engine} trains all weights here; use model.lora_rank=0",
     )
-    yield (
-        recipe.learner.decay_steps > 0,
-        f"learner.decay_steps is {recipe.learner.decay_steps}",
-        f"{engine} keeps its learning rate after the warm-up; use learner.decay_steps=0",
-    )
     needs = CREDIT_RULES[recipe.credit.rule].needs
     yield (
         Need.CRITIC in needs,

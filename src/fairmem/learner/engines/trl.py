@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmem.config import CHECKPOINTS, Recipe
+from fairmem.config import CHECKPOINTS, LearnerConfig, Recipe
 from fairmem.errors import CreditError, MissingExtraError
 from fairmem.learner.engines.base import Job, Journal, Rollouts, common_refusals, open_journal, open_rollouts
 from fairmem.learner.rows import Row, check_rows
@@ -149,6 +149,14 @@ def tensors_of(rows: Sequence[Row], padding: int, device: Any) -> dict[str, Any]
     }
 
 
+def _schedule(learner: LearnerConfig) -> dict[str, Any]:
+    """The learning rate after the warm-up: as it is, or falling linearly to a tenth (`learner.decay_steps`)."""
+    if not learner.decay_steps:
+        return {"lr_scheduler_type": "constant_with_warmup"}
+    falls = {"num_decay_steps": learner.decay_steps, "num_stable_steps": 0, "decay_type": "linear", "min_lr_ratio": 0.1}
+    return {"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": falls}
+
+
 def arguments_of(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """The recipe in the words of `GRPOConfig`; checkpoints go below `folder`."""
     stage = next(stage for stage in recipe.stages if stage.steps)
@@ -162,7 +170,7 @@ def arguments_of(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "num_generations": 2,
         "gradient_accumulation_steps": 1,
         "learning_rate": learner.lr,
-        "lr_scheduler_type": "constant_with_warmup",
+        **_schedule(learner),
         "warmup_steps": learner.warmup_steps,
         "adam_beta1": learner.betas[0],
         "adam_beta2": learner.betas[1],

@@ -37,7 +37,6 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
         (["model.path=openai:x"], "model.path is 'openai:x'"),
         (["credit.rule=hcapo"], "credit.rule is 'hcapo'"),
         (["credit.rule=ppo"], "credit.rule is 'ppo'"),
-        (["learner.decay_steps=4"], "learner.decay_steps is 4"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_with_the_key_and_the_way_out(

@@ -86,7 +86,10 @@ def settings_of(job: Job, cpu: bool) -> dict[str, Any]:
         f"{actor}optim.weight_decay": learner.weight_decay,
         f"{actor}optim.clip_grad": learner.grad_clip or _OFF,
         f"{actor}optim.lr_warmup_steps": 0,
-        f"{actor}optim.override_optimizer_config": {"warmup_steps": learner.warmup_steps},
+        f"{actor}optim.override_optimizer_config": {
+            "warmup_steps": learner.warmup_steps,
+            "decay_steps": learner.decay_steps,
+        },
         f"{actor}checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"],
         f"{rollout}name": HF_ROLLOUT if cpu else "vllm",
         f"{rollout}n": 1,  # a conversation's rollouts are made by one agent loop

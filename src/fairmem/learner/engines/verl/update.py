@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fairmem.config import LearnerConfig
 from fairmem.learner.losses import k3_kl, policy_loss, turn_mean
+from fairmem.learner.optim import rate_factor
 
 
 def turn_loss(settings: LearnerConfig, model_output: Any, data: Any, dp_group: Any = None) -> tuple[Tensor, Any]:
@@ -78,7 +79,7 @@ def _padded(values: Tensor) -> Tensor:
 
 
 class WarmAdamW(torch.optim.AdamW):
-    """AdamW as `fairmem.learner.optim` runs it: matrices decay and vectors do not; linear warmup from the first step.
+    """AdamW as `fairmem.learner.optim` runs it: matrices decay and vectors do not; a linear warmup, and a linear fall.
 
     verl's own warmup begins at a learning rate of 0, so that its first update does nothing. The count of updates is
     the optimizer's own state, so it is in verl's checkpoints.
@@ -86,22 +87,31 @@ class WarmAdamW(torch.optim.AdamW):
     Args:
         params: Parameters, sharded or not.
         warmup_steps: Updates over which the learning rate rises to `lr`.
+        decay_steps: Updates after these over which it falls to a tenth; 0 keeps it.
         options: Of `torch.optim.AdamW`.
     """
 
-    def __init__(self, params: Any, *, warmup_steps: int = 0, weight_decay: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        params: Any,
+        *,
+        warmup_steps: int = 0,
+        decay_steps: int = 0,
+        weight_decay: float = 0.0,
+        **options: Any,
+    ) -> None:
         held = list(params)
         groups = [
             {"params": [p for p in held if p.ndim >= 2], "weight_decay": weight_decay},
             {"params": [p for p in held if p.ndim < 2], "weight_decay": 0.0},
         ]
         super().__init__([group for group in groups if group["params"]], **options)
-        self._warmup = warmup_steps
+        self._warmup, self._decay = warmup_steps, decay_steps
 
     def step(self, closure: Any = None) -> Any:
         """One update at the learning rate of its place in the warmup."""
         done = max((int(state["step"]) for state in self.state.values() if "step" in state), default=0)
-        factor = min(1.0, (done + 1) / self._warmup) if self._warmup else 1.0
+        factor = rate_factor(done, self._warmup, self._decay)
         rates = [group["lr"] for group in self.param_groups]
         for group in self.param_groups:
             group["lr"] = group["lr"] * factor

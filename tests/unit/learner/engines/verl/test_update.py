@@ -20,11 +20,11 @@ from tests.unit.learner.conftest import MakeModel, MakeRows
 
 
 def test_the_warm_optimizer_updates_as_the_embedded_one_does(tiny: MakeModel) -> None:
-    config = LearnerConfig(lr=1e-2, warmup_steps=3, weight_decay=0.1, grad_clip=0.0)
+    config = LearnerConfig(lr=1e-2, warmup_steps=3, decay_steps=2, weight_decay=0.1, grad_clip=0.0)
     one, other = tiny(), tiny()
     ours = Optimizer(one, config)
-    theirs = WarmAdamW(other.parameters(), lr=1e-2, betas=config.betas, weight_decay=0.1, warmup_steps=3)
-    for step in range(4):  # past the warmup
+    theirs = WarmAdamW(other.parameters(), lr=1e-2, betas=config.betas, weight_decay=0.1, warmup_steps=3, decay_steps=2)
+    for step in range(7):  # past the warmup and the fall
         for model in (one, other):
             model(torch.tensor([[3, 4, 5 + step]])).logits.square().mean().backward()
         ours.step()
