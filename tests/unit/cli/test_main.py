@@ -89,6 +89,8 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem drift judge",
         "fairmem drift scan",
         "fairmem drift confirm",
+        "fairmem drift probe",
+        "fairmem drift generate",
     ]
     for parser in parsers:
         assert parser.description
