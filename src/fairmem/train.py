@@ -34,6 +34,7 @@ from fairmem.episodes import (
     first,
     keep_trace,
     next_step,
+    sampled_tokens,
     step_metrics,
     step_timing,
     steps_left,
@@ -102,9 +103,11 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
             _evaluate(bench, "before", log)
             while (plan := next_step(progress, recipe)) is not None:
                 metrics, timing = _train_step(bench, plan, log)
-                scores = _validate(bench, log) if validates(plan, recipe.eval.every) else {}
+                progress = progress.sampled(metrics["sampled_tokens"])
+                scores = _validate(bench, log) if validates(plan, recipe.eval.every, progress.tokens) else {}
                 progress, decision = after_step(progress, recipe, scores)
-                metrics |= scores | ({"stage_end": decision.ending} if decision.ending else {})
+                metrics |= {"sampled_tokens_total": progress.tokens_total} | scores
+                metrics |= {"stage_end": decision.ending} if decision.ending else {}
                 log.log(progress.step, metrics, timing, steps_left(progress, recipe))
                 _proceed(bench, progress, decision, log)
             about = {"run": recipe.name, "from": recipe.model.path, "agents": recipe.agents.model_dump(mode="json")}
@@ -189,6 +192,7 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[st
     learned = bench.backbones.team.step(collected.rows)
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
     metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
+    metrics["sampled_tokens"] = sampled_tokens(collected.trees, recipe.model.train)
     keep_trace(bench.folder, bench.recipe, plan.step, collected.trees, collected.report)
     return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
 

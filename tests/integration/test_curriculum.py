@@ -143,6 +143,32 @@ def test_a_run_killed_in_a_gap_decides_the_same_again(
     )
 
 
+def test_a_budget_of_tokens_ends_a_stage_and_is_counted_on_when_a_killed_run_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ("curriculum.promote=false", "eval.every=0", "model.reference=start")
+    train.run(recipe(*plain, "stages=[{sessions = 1, steps = 3}]"), tmp_path / "steps")
+    counted = metrics(tmp_path / "steps")
+    budget = counted[0]["sampled_tokens"] + 1  # the first step leaves one token of it, the second reaches it
+    assert [row["sampled_tokens_total"] for row in counted][1] == sum(row["sampled_tokens"] for row in counted[:2])
+    stages = f"stages=[{{sessions = 1, steps = 9, tokens = {budget}}}, {{sessions = 1, steps = 1}}]"
+    train.run(recipe(*plain, stages), tmp_path / "whole")
+    rows = metrics(tmp_path / "whole")
+    assert [row.get("stage_end") for row in rows] == [None, "tokens", "steps"]
+    assert rows[0] == counted[0] and rows[2]["sampled_tokens_total"] == sum(row["sampled_tokens"] for row in rows)
+
+    def deadly(*args: Any, **options: Any) -> Any:
+        raise Killed
+
+    step_done = train.save_checkpoint
+    monkeypatch.setattr(train, "save_checkpoint", deadly)  # after the budget was spent, before that was kept
+    with pytest.raises(Killed):
+        train.run(recipe(*plain, stages), tmp_path / "killed")
+    monkeypatch.setattr(train, "save_checkpoint", step_done)
+    train.run(recipe(*plain, stages), tmp_path / "killed", resume=True)
+    assert (tmp_path / "killed" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
 def test_resuming_what_is_over_changes_nothing(finished: Path) -> None:
     before = {name: (finished / name).read_bytes() for name in ("metrics.jsonl", "model/model.safetensors")}
     train.run(recipe(), finished, resume=True)

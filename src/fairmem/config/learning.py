@@ -93,7 +93,10 @@ class StageConfig(Section):
     sessions: Positive = 8
     """Sessions per conversation; longer conversations are cut after this many."""
     steps: Count = 24
-    """Training steps."""
+    """Training steps, at most."""
+    tokens: Count = 0
+    """Sampled tokens of the trained roles, rerollouts included, after which the stage ends: with the step that reaches
+    them. The answerer's do not count. 0 sets no budget."""
     conversations_per_step: Positive | None = None
     """Overrides data.conversations_per_step."""
     global_group: Annotated[int, Field(ge=2)] | None = None

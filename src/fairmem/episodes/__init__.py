@@ -32,7 +32,7 @@ from fairmem.episodes.stages import (
     validates,
 )
 from fairmem.episodes.state_values import answered_by_all, memories
-from fairmem.episodes.step_metrics import step_metrics, step_timing
+from fairmem.episodes.step_metrics import sampled_tokens, step_metrics, step_timing
 
 __all__ = [
     "Agents",
@@ -78,6 +78,7 @@ __all__ = [
     "roll_branch",
     "run_waves",
     "sample_once",
+    "sampled_tokens",
     "step_metrics",
     "step_timing",
     "steps_left",

@@ -11,6 +11,7 @@ one before by validation F1; in its authors' log a 16-session model that lost mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
@@ -18,8 +19,9 @@ from typing import Any, Literal
 from fairmem.config import CurriculumConfig, Recipe, StageConfig
 from fairmem.errors import CheckpointError
 
-Ending = Literal["", "steps", "promoted", "patience"]
-"""Why a stage is over: its steps are done, the promotion rule holds, or nothing got better; "" if it is not."""
+Ending = Literal["", "steps", "tokens", "promoted", "patience"]
+"""Why a stage is over: its steps are done, its tokens are spent, the promotion rule holds, or nothing got better; "" if
+it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Progress:
         best_step: After which step it was reached (a value of `step`).
         stale: Validations since then.
         start: The weights the stage started from: those after that step; 0 is the run's first.
+        tokens: Tokens sampled by the trained roles in the stage.
+        tokens_total: The same over all stages.
     """
 
     step: int = 0
@@ -53,6 +57,12 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     start: int = 0
+    tokens: int = 0
+    tokens_total: int = 0
+
+    def sampled(self, tokens: int) -> Progress:
+        """With the `tokens` of one more step counted; the step itself is counted by `after_step`."""
+        return replace(self, tokens=self.tokens + tokens, tokens_total=self.tokens_total + tokens)
 
     def kept(self, start_too: bool) -> tuple[int, ...]:
         """Steps whose weights may be needed again: the stage's best, and (for a reference) those it started from."""
@@ -113,21 +123,32 @@ def next_step(progress: Progress, recipe: Recipe) -> StepPlan | None:
 
 
 def steps_left(progress: Progress, recipe: Recipe) -> int:
-    """Training steps that are still to come, at most."""
-    return sum(stage.steps for stage in recipe.stages[progress.stage :]) - progress.step_in_stage
+    """Training steps that are still to come, at most; where tokens are the limit, as many as those so far suggest."""
+    left = sum(stage.steps for stage in recipe.stages[progress.stage :]) - progress.step_in_stage
+    if progress.stage >= len(recipe.stages) or not recipe.stages[progress.stage].tokens or not progress.tokens:
+        return left
+    stage = recipe.stages[progress.stage]
+    affordable = math.ceil((stage.tokens - progress.tokens) * progress.step_in_stage / progress.tokens)
+    return left - max(0, stage.steps - progress.step_in_stage - affordable)
 
 
-def validates(plan: StepPlan, every: int) -> bool:
-    """Whether the validation conversations are scored after a step: each `every`-th of a stage, and its last."""
+def validates(plan: StepPlan, every: int, tokens: int = 0) -> bool:
+    """Whether the validation conversations are scored after a step: each `every`-th of a stage, and its last.
+
+    Args:
+        plan: The step.
+        every: `eval.every`; 0 is never.
+        tokens: Sampled in the stage, those of the step included (`Progress.tokens`).
+    """
     done = plan.step_in_stage + 1
-    return every > 0 and (done % every == 0 or done == plan.stage.steps)
+    return every > 0 and (done % every == 0 or done == plan.stage.steps or _spent(plan.stage, tokens))
 
 
 def after_step(progress: Progress, recipe: Recipe, scores: Mapping[str, float | None]) -> tuple[Progress, Decision]:
     """What follows from the training step that has just been done.
 
     Args:
-        progress: Before that step.
+        progress: Before that step, but for its tokens, which are counted already (`Progress.sampled`).
         recipe: Its `stages` and `curriculum`.
         scores: `val_f1` and `val_m_fail` if the validation conversations were scored after the step, else empty. A
             score that could not be had (None) chooses nothing, promotes nothing and costs no patience.
@@ -153,6 +174,8 @@ def after_step(progress: Progress, recipe: Recipe, scores: Mapping[str, float | 
         ending = "promoted"
     elif done >= stage.steps:
         ending = "steps"
+    elif _spent(stage, progress.tokens):
+        ending = "tokens"
     elif settings.patience and stale >= settings.patience:
         ending = "patience"
     if not ending:
@@ -161,12 +184,16 @@ def after_step(progress: Progress, recipe: Recipe, scores: Mapping[str, float | 
     following = len(stages) if is_last or not goes_on else _next_with_steps(stages, progress.stage + 1)
     handed = best_step or step
     says = _says(now, recipe, ending, scores, is_last, following)
-    after = Progress(step=step, stage=following, start=handed)
+    after = Progress(step=step, stage=following, start=handed, tokens_total=progress.tokens_total)
     return after, Decision(better, ending, None if handed == step else handed, says)
 
 
 def _next_with_steps(stages: Sequence[StageConfig], index: int) -> int:
     return next((i for i in range(index, len(stages)) if stages[i].steps), len(stages))
+
+
+def _spent(stage: StageConfig, tokens: int) -> bool:
+    return 0 < stage.tokens <= tokens
 
 
 def _sign(metric: str) -> int:
@@ -199,6 +226,8 @@ def _says(
     parts = [stage]
     if ending == "promoted":
         parts.append(f"{rule} is {relation} {settings.promote_threshold:g}")
+    if ending == "tokens":
+        parts.append(f"{now.tokens:,} tokens are sampled of {recipe.stages[now.stage].tokens:,}")
     if ending == "patience":
         parts.append(f"no better {settings.select} in {now.stale} validations")
     if settings.promote and ending != "promoted" and not is_last:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from fairmem.credit import Credit
 from fairmem.episodes.group import RunReport
-from fairmem.trace import Branch, EpisodeTree, ParseOutcome
+from fairmem.trace import Branch, EpisodeTree, ParseOutcome, Role
 
 Number = float | int | None
 _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
@@ -23,6 +24,23 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _scores(branches: Sequence[Branch]) -> list[float]:
     return [item.score for branch in branches for item in branch.quiz if item.score is not None]
+
+
+def sampled_tokens(trees: Sequence[EpisodeTree], trained: Role | Literal["all"] = "all") -> int:
+    """Tokens that the trained roles sampled for `trees`, in rollouts and rerollouts; what was reused was not sampled.
+
+    Args:
+        trees: Of one step.
+        trained: `model.train`: the one role that learns, or all that write.
+    """
+    return sum(
+        len(turn.ids)
+        for tree in trees
+        for branch in tree.branches
+        if not branch.reused
+        for turn in branch.turns
+        if trained in ("all", turn.role)
+    )
 
 
 def step_metrics(

@@ -211,6 +211,51 @@ def test_progress_survives_json_at_every_step_and_decides_the_same_again() -> No
             assert (progress, decision) == expected
 
 
+def budgeted(*stages: tuple[int, int], **curriculum: Any) -> Recipe:
+    """Stages of (steps, tokens), validated after every second step."""
+    made = [{"sessions": 8, "steps": steps, "tokens": tokens} for steps, tokens in stages]
+    return parse_recipe({"stages": made, "curriculum": curriculum, "eval": {"every": 2}})
+
+
+def test_a_stage_ends_with_the_step_that_reaches_its_budget() -> None:
+    config = budgeted((9, 250), (9, 100), (2, 0))
+    progress, endings = first(config), list[tuple[str, int, int]]()
+    while next_step(progress, config) is not None:
+        progress, decision = after_step(progress.sampled(100), config, {})
+        endings.append((decision.ending, progress.tokens, progress.tokens_total))
+        if decision.ending == "tokens":
+            assert "tokens are sampled of" in decision.says
+    # 100 and 200 are below 250, 300 is not; stage 2 begins at 0, and 100 reaches 100; stage 3 has no budget.
+    assert endings == [("", 100, 100), ("", 200, 200), ("tokens", 0, 300), ("tokens", 0, 400), ("", 100, 500),
+                       ("steps", 0, 600)]  # fmt: skip
+    assert "300 tokens are sampled of 250" in after_step(Progress(tokens=300), config, {})[1].says
+
+
+def test_the_step_that_spends_the_budget_is_validated() -> None:
+    config = budgeted((9, 250))
+    plans = steps_of(config)
+    assert [validates(plan, 2, 100 * (plan.step + 1)) for plan in plans[:3]] == [False, True, True]
+    assert not validates(plans[2], 2, 249) and not validates(plans[2], 0, 300)
+
+
+def test_what_is_left_of_a_budget_follows_from_what_a_step_costs() -> None:
+    config = budgeted((50, 1000), (3, 0))
+    # After 2 steps of 150 tokens 700 are left: 5 steps, and the 3 of the next stage.
+    assert steps_left(Progress(step=2, step_in_stage=2, tokens=300, tokens_total=300), config) == 5 + 3
+    # Before the first step nothing is known, and a stage never does more than its steps.
+    assert steps_left(first(config), config) == 53
+    assert steps_left(Progress(step=49, step_in_stage=49, tokens=98, tokens_total=98), config) == 1 + 3
+
+
+def test_a_budget_decides_the_same_again_from_a_checkpoint() -> None:
+    config = budgeted((9, 250), (9, 150))
+    progress, decision = after_step(first(config).sampled(120), config, {})
+    again = Progress.from_dict(json.loads(json.dumps(progress.as_dict())))
+    assert again == progress and not decision.ending
+    assert after_step(again.sampled(130), config, {}) == after_step(progress.sampled(130), config, {})
+    assert after_step(again.sampled(130), config, {})[0] == Progress(step=2, stage=1, start=2, tokens_total=250)
+
+
 def test_progress_of_another_version_is_refused() -> None:
     with pytest.raises(CheckpointError, match="written by another version"):
         Progress.from_dict({"step": 3})

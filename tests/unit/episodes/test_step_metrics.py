@@ -4,8 +4,9 @@ import pytest
 
 from fairmem.config import CreditConfig, RewardConfig
 from fairmem.credit import assign
-from fairmem.episodes import RunReport, WaveStats, step_metrics, step_timing
+from fairmem.episodes import RunReport, WaveStats, sampled_tokens, step_metrics, step_timing
 from fairmem.episodes.executor import Wave
+from fairmem.trace import Branch, EpisodeTree, RoleTurn
 from tests.unit.episodes.build import EVERYWHERE, FAILURE, at, play
 
 
@@ -52,6 +53,20 @@ def test_if_everything_failed_means_are_missing_not_zero() -> None:
     assert metrics["failed_branches"] == 2
     missing = ("f1", "reward_local", "compression_penalty", "bank_entries", "bank_tokens", "parse_ok", "ops_insert")
     assert {metrics[name] for name in missing} == {None}
+
+
+def test_sampled_tokens_are_those_of_the_trained_roles_and_of_nothing_that_was_reused() -> None:
+    turns = [
+        RoleTurn(id="e", role="extractor", session=1, chunk=0, prompt="", prompt_hash="", ids=(1, 2, 3)),
+        RoleTurn(id="m", role="manager", session=1, chunk=0, prompt="", prompt_hash="", ids=(4, 5)),
+    ]
+    whole = Branch(id="g0", kind="global", member=0, turns=tuple(turns))
+    local = Branch(id="l0", kind="local", member=0, parent="g0", fork_session=1, turns=tuple(turns[1:]))
+    reused = local.model_copy(update={"id": "l1", "reused": True})
+    tree = EpisodeTree(conversation="c", sessions=1, step=0, policy_version=0, seed=0, branches=(whole, local, reused))
+    # 3 + 2 of the rollout and 2 of the rerollout; the extractor wrote 3 of these, the manager 4.
+    assert sampled_tokens([tree]) == 7 and sampled_tokens([tree, tree]) == 14
+    assert (sampled_tokens([tree], "extractor"), sampled_tokens([tree], "manager")) == (3, 4)
 
 
 def test_timing_divides_tokens_by_the_right_seconds() -> None:

@@ -141,6 +141,11 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"{only} goes through several; {engine} trains one at a time, give stages=[{{...}}]",
     )
     yield (
+        any(stage.tokens for stage in stages),
+        "a stage has a budget of tokens",
+        f"{only} counts them; {engine} trains a number of steps, use stages=[{{steps = N}}]",
+    )
+    yield (
         bool(recipe.eval.every),
         f"eval.every is {recipe.eval.every}",
         f"{only} validates during training; {engine} evaluates before and after, use eval.every=0",

@@ -29,6 +29,7 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
     ("overrides", "found"),
     [
         (["stages=[{sessions = 1, steps = 1}, {sessions = 2, steps = 1}]"], "2 stages"),
+        (["stages=[{steps = 1, tokens = 9}]"], "a stage has a budget of tokens"),
         (["eval.every=1"], "eval.every is 1"),
         (["model.backbones=separate"], "model.backbones is 'separate'"),
         (["model.train=manager"], "model.train is 'manager'"),
