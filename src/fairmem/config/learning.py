@@ -94,9 +94,9 @@ class StageConfig(Section):
     """Sessions per conversation; longer conversations are cut after this many."""
     steps: Count = 24
     """Training steps, at most."""
-    tokens: Count = 0
+    tokens: Positive | None = None
     """Sampled tokens of the trained roles, rerollouts included, after which the stage ends: with the step that reaches
-    them. The answerer's do not count. 0 sets no budget."""
+    them. The answerer's do not count. Left out, there is no budget."""
     conversations_per_step: Positive | None = None
     """Overrides data.conversations_per_step."""
     global_group: Annotated[int, Field(ge=2)] | None = None

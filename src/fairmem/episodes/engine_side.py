@@ -21,7 +21,7 @@ from fairmem.episodes.curriculum import Conversations
 from fairmem.episodes.executor import Wave, WaveStats
 from fairmem.episodes.group import RunReport
 from fairmem.episodes.stages import steps_of
-from fairmem.episodes.step_metrics import step_metrics, step_timing
+from fairmem.episodes.step_metrics import sampled_tokens, step_metrics, step_timing
 from fairmem.learner.engines import Rolled
 from fairmem.policy import Family, Policy, Reply, SampleRequest, open_ready
 from fairmem.runlog import RunLog
@@ -112,6 +112,7 @@ class Journal:
         credits = [assign(tree, settings=settings) for tree in trees]  # as it was where they were played
         metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
         metrics |= step_metrics(trees, credits, report, learned)
+        metrics["sampled_tokens"] = sampled_tokens(trees, self._recipe.model.train)
         if plan.step_in_stage + 1 == plan.stage.steps:
             metrics["stage_end"] = "steps"
         learned = {**learned, "seconds": seconds["learn"]}

@@ -125,9 +125,11 @@ def next_step(progress: Progress, recipe: Recipe) -> StepPlan | None:
 def steps_left(progress: Progress, recipe: Recipe) -> int:
     """Training steps that are still to come, at most; where tokens are the limit, as many as those so far suggest."""
     left = sum(stage.steps for stage in recipe.stages[progress.stage :]) - progress.step_in_stage
-    if progress.stage >= len(recipe.stages) or not recipe.stages[progress.stage].tokens or not progress.tokens:
+    if progress.stage >= len(recipe.stages) or not progress.tokens:
         return left
     stage = recipe.stages[progress.stage]
+    if stage.tokens is None:
+        return left
     affordable = math.ceil((stage.tokens - progress.tokens) * progress.step_in_stage / progress.tokens)
     return left - max(0, stage.steps - progress.step_in_stage - affordable)
 
@@ -193,7 +195,7 @@ def _next_with_steps(stages: Sequence[StageConfig], index: int) -> int:
 
 
 def _spent(stage: StageConfig, tokens: int) -> bool:
-    return 0 < stage.tokens <= tokens
+    return stage.tokens is not None and stage.tokens <= tokens
 
 
 def _sign(metric: str) -> int:
@@ -227,7 +229,7 @@ def _says(
     if ending == "promoted":
         parts.append(f"{rule} is {relation} {settings.promote_threshold:g}")
     if ending == "tokens":
-        parts.append(f"{now.tokens:,} tokens are sampled of {recipe.stages[now.stage].tokens:,}")
+        parts.append(f"{now.tokens:,} tokens are sampled of {recipe.stages[now.stage].tokens or 0:,}")
     if ending == "patience":
         parts.append(f"no better {settings.select} in {now.stale} validations")
     if settings.promote and ending != "promoted" and not is_last:

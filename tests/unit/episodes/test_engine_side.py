@@ -37,8 +37,20 @@ def test_an_engine_gets_the_groups_and_advantages_that_the_embedded_run_learns_f
         learned = {"rows": float(sum(len(one.rows) for one in rolled))}
         journal.record(0, [one.facts for one in rolled], learned, {"rollout": 1.0, "learn": 2.0})
     (there,), (here,) = metrics(folder), metrics(tmp_path / "embedded")
-    # What the update itself tells is the engine's; a wave of one conversation is not shared with the other's.
-    own = {"waves", "loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean", "approx_kl", "sampler_gap"}
+    # What the update itself tells is the engine's; a wave of one conversation is not shared with the other's, and a
+    # budget of tokens is counted in the embedded engine alone.
+    own = {
+        "waves",
+        "sampled_tokens_total",
+        "loss",
+        "kl",
+        "entropy",
+        "grad_norm",
+        "clip_fraction",
+        "ratio_mean",
+        "approx_kl",
+        "sampler_gap",
+    }
     assert {k: v for k, v in there.items() if k not in own} == {k: v for k, v in here.items() if k not in own}
     name = "trace/step-000001.jsonl"
     # Batches are other ones, so log-probabilities differ by rounding; the tokens and what they earned do not.

@@ -213,7 +213,7 @@ def test_progress_survives_json_at_every_step_and_decides_the_same_again() -> No
 
 def budgeted(*stages: tuple[int, int], **curriculum: Any) -> Recipe:
     """Stages of (steps, tokens), validated after every second step."""
-    made = [{"sessions": 8, "steps": steps, "tokens": tokens} for steps, tokens in stages]
+    made = [{"sessions": 8, "steps": steps} | ({"tokens": tokens} if tokens else {}) for steps, tokens in stages]
     return parse_recipe({"stages": made, "curriculum": curriculum, "eval": {"every": 2}})
 
 
