@@ -160,7 +160,7 @@ def plain(recipe: Recipe, rows: Sequence[Row]) -> dict[str, Any]:
         total = total + row.weight / weight * value
     total.backward()
     norm = math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None))
-    return {"loss": float(total), "grad_norm": norm, "logprobs": logprobs}
+    return {"loss": float(total.detach()), "grad_norm": norm, "logprobs": logprobs}
 
 
 def _scored(model: Any, row: Row, temperature: float) -> tuple[Any, Any]:

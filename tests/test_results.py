@@ -18,14 +18,14 @@ def differing(stored: dict[str, Any], now: dict[str, Any], where: str = "") -> l
     """Settings of the stored study that the recipe has otherwise today; keys added since do not count."""
     found: list[str] = []
     for key, value in stored.items():
-        here = f"{where}{key}"
-        if isinstance(value, dict) and isinstance(now.get(key), dict):
-            found += differing(value, now[key], f"{here}.")
-        elif key == "stages" and len(value) == len(now[key]):
-            for index, (stage, other) in enumerate(zip(value, now[key], strict=True)):
-                found += differing(stage, other, f"{here}.{index}.")
-        elif now.get(key) != value:
-            found.append(f"{here}: {value!r} in the study, {now.get(key)!r} now")
+        here, there = f"{where}{key}", now.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            found += differing(value, there, f"{here}.")
+        elif key == "stages" and len(value) == len(there or ()):
+            for number, (stage, today) in enumerate(zip(value, now[key], strict=True)):
+                found += differing(stage, today, f"{here}.{number}.")
+        elif there != value:
+            found.append(f"{here}: {value!r} in the study, {there!r} now")
     return found
 
 

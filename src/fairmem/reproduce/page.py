@@ -27,8 +27,8 @@ def page(found: Mapping[str, Any]) -> str:
         "",
         "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
         "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
-        "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of 0. "
-        "*Calls per step* are sequential generate calls of the trained model, whatever the batch.",
+        "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of "
+        "0. *Calls per step* are sequential generate calls of the trained model, whatever the batch.",
         "",
         "```bash",
         found["command"],
