@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("eval",),
     ("drift",),
     ("train", "pretrain", "study", "demo", "lab", "lengths", "serve", "ui"),
+    ("reproduce",),
     ("cli",),
     ("__main__",),
 )

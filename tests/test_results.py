@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fairmem import reproduce
 from fairmem.config import load_recipe
 from fairmem.study import seeds_table, weights_digest
 
@@ -53,3 +54,12 @@ def test_means_are_those_of_the_seeds(name: str) -> None:
     assert STUDY[name]["mean"] == pytest.approx(sum(values) / len(values))
     assert STUDY[name]["low"] <= STUDY[name]["mean"] <= STUDY[name]["high"]
     assert STUDY["difference"]["mean"] == pytest.approx(STUDY["after"]["mean"] - STUDY["before"]["mean"], abs=1e-6)
+
+
+def test_the_page_of_the_ablations_is_made_from_their_stored_report() -> None:
+    path = ROOT / "docs" / "results" / "reproduce.json"
+    if not path.is_file():
+        pytest.skip(f"the report of the ablations is absent: {path} (`fairmem reproduce --results docs/results`)")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert (found["format"], found["version"]) == (reproduce.FORMAT, reproduce.VERSION)
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == reproduce.page(found)

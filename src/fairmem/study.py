@@ -62,13 +62,7 @@ def run_seeds(
     name = load_recipe(recipe, overrides).name
 
     def train(seed: int) -> SeedResult:
-        folder = out / f"{name}-s{seed}"
-        if not (folder / "eval_after.jsonl").is_file():
-            say(f"seed {seed}: training in {folder}")
-            _train(recipe, overrides, seed, folder, jobs)
-        result = _read(seed, folder)
-        say(f"seed {seed}: F1 {result.before:.3f} -> {result.after:.3f}")
-        return result
+        return train_seed(recipe, overrides, seed, out / f"{name}-s{seed}", jobs, say)
 
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(train, seeds))
@@ -76,6 +70,35 @@ def run_seeds(
     (out / f"{name}-seeds.json").write_text(json.dumps(study, indent=2) + "\n", encoding="utf-8")
     (out / f"{name}-seeds.md").write_text(seeds_table(study), encoding="utf-8")
     return study
+
+
+def finished(folder: Path) -> bool:
+    """Whether the training run in `folder` is over, with its evaluation after training written."""
+    return (folder / "eval_after.jsonl").is_file()
+
+
+def train_seed(
+    recipe: str, overrides: Sequence[str], seed: int, folder: Path, jobs: int, say: Callable[[str], None]
+) -> SeedResult:
+    """The result of one seed in `folder`: trained in a process of its own, gone on with, or read if it is finished.
+
+    Args:
+        recipe: A recipe file, or the name of a shipped one.
+        overrides: Of it, as `key=value`.
+        seed: Of the run.
+        folder: Of the run; its name becomes the run's.
+        jobs: How many such runs share the machine's cores.
+        say: Takes a line at the beginning and at the end.
+
+    Raises:
+        DataError: the run ended without a result; its log is named.
+    """
+    if not finished(folder):
+        say(f"seed {seed}: training in {folder}")
+        _train(recipe, overrides, seed, folder, jobs)
+    result = _read(seed, folder)
+    say(f"seed {seed}: F1 {result.before:.3f} -> {result.after:.3f}")
+    return result
 
 
 def _train(recipe: str, overrides: Sequence[str], seed: int, folder: Path, jobs: int) -> None:
@@ -121,19 +144,20 @@ def _read(seed: int, folder: Path) -> SeedResult:
     )
 
 
+def over_seeds(values: Sequence[float]) -> dict[str, float | int | None]:
+    """`mean`, `low`, `high` (Student's t, 95 %; None with one seed) and `n` of one value per seed."""
+    interval: Interval = clustered_mean(list(values), list(range(len(values))), method="t")
+    finite = len(values) > 1
+    return {
+        "mean": interval.mean,
+        "low": interval.low if finite else None,
+        "high": interval.high if finite else None,
+        "n": len(values),
+    }
+
+
 def summarise_seeds(recipe: Recipe, overrides: Sequence[str], results: Sequence[SeedResult]) -> dict[str, Any]:
     """The study as plain data: every seed, and means over seeds with Student-t intervals (n = seeds)."""
-
-    def over_seeds(values: Sequence[float]) -> dict[str, float | int | None]:
-        interval: Interval = clustered_mean(list(values), list(range(len(values))), method="t")
-        finite = len(values) > 1
-        return {
-            "mean": interval.mean,
-            "low": interval.low if finite else None,
-            "high": interval.high if finite else None,
-            "n": len(values),
-        }
-
     names = list(results[0].categories_before)
     words = ["fairmem", "seeds", recipe.name, *overrides, "--seeds", ",".join(str(r.seed) for r in results)]
     return {

@@ -14,12 +14,26 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fairmem import __version__
-from fairmem.cli import compare, data, demo, drift, evaluate, judge, lab, lengths, pretrain, report, seeds, train
+from fairmem.cli import (
+    compare,
+    data,
+    demo,
+    drift,
+    evaluate,
+    judge,
+    lab,
+    lengths,
+    pretrain,
+    report,
+    reproduce,
+    seeds,
+    train,
+)
 from fairmem.errors import FairmemError
 
 __all__ = ["build_parser", "main", "parse"]
 
-_COMMANDS = (train, seeds, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, drift)
+_COMMANDS = (train, seeds, reproduce, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, drift)
 
 
 class _Parser(argparse.ArgumentParser):

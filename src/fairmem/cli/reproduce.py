@@ -1,0 +1,80 @@
+"""`fairmem reproduce`: the ablations of Memory-R2 at equal sampled tokens."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairmem.errors import ConfigError
+
+
+def register(commands: Any) -> None:
+    """Add the command to `commands`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "reproduce",
+        help="train the ablations of Memory-R2 over seeds at equal sampled tokens, and report them",
+        description="Train every arm of a matrix of ablations over seeds, each with the same budget of sampled tokens, "
+        "and write one report: JSON, a Markdown page, figures. Killed anywhere, the same command goes on.",
+        epilog="Example: fairmem reproduce --only horizon_8 --seeds 0,1 --jobs 2. See docs/guide/reproduce.md.",
+    )
+    parser.add_argument("--only", metavar="GROUP,GROUP", help="groups of the matrix (default: all)")
+    parser.add_argument("--seeds", metavar="N,N", help="the seeds (default: those of the matrix)")
+    parser.add_argument("--budget", metavar="TOKENS", type=int, help="sampled tokens per run (default: the matrix's)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--matrix", metavar="FILE", type=Path, help="another matrix of arms (default: the shipped one)")
+    parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, help="folder of the report (default: that of the runs)")
+    parser.add_argument("--list", action="store_true", help="print groups, arms and estimated time, and train nothing")
+    parser.add_argument("--report", action="store_true", help="report the runs that are finished, and train nothing")
+    parser.set_defaults(run=run, interrupted=lambda args: f"finished runs are in {args.out}; repeat the command")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, train, report."""
+    from fairmem.reproduce import listing, load_matrix, plan_runs, report, run_matrix
+
+    matrix = load_matrix(args.matrix).only(args.only.split(",") if args.only else ())
+    if args.budget is not None and args.budget < 1:
+        raise ConfigError(f"--budget is {args.budget}, expected a number of tokens above 0")
+    runs = plan_runs(matrix, _seeds(args.seeds) if args.seeds else matrix.seeds, args.out, args.budget)
+    if args.list:
+        print(listing(matrix, runs, args.jobs), end="")
+        return 0
+    failures: dict[Path, str] = {}
+    if not args.report:
+        args.out.mkdir(parents=True, exist_ok=True)
+        failures = run_matrix(matrix, runs, args.jobs, lambda text: print(text, file=sys.stderr, flush=True))
+    _write(report(matrix, runs, failures, _command(args), args.budget), args.results or args.out)
+    return 0
+
+
+def _write(found: dict[str, Any], folder: Path) -> None:
+    from fairmem.reproduce import draw_differences, draw_frontier, page, save
+    from fairmem.reproduce.page import DIFFERENCES, FRONTIER
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save(found, folder / "reproduce.json")
+    (folder / "reproduce.md").write_text(page(found), encoding="utf-8")
+    draw_differences(found, folder / DIFFERENCES)
+    draw_frontier(found, folder / FRONTIER)
+    print(page(found), end="")
+    print(f"written: {folder / 'reproduce.md'}, reproduce.json and figures", file=sys.stderr)
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--seeds is '{text}', expected integers, as in 0,1,2,3,4") from error
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that makes the same report; where runs are kept and how many at a time is no part of it."""
+    words = ["fairmem", "reproduce"]
+    for name in ("only", "seeds", "budget", "matrix"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", str(getattr(args, name))]
+    return shlex.join(words)

@@ -1,0 +1,142 @@
+"""The matrix as data: groups of arms, each arm a set of overrides of one recipe, all with the same budget of tokens."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from fairmem import toml
+from fairmem.config import Section
+from fairmem.errors import ConfigError
+
+MOST_STEPS = 100_000
+"""Steps of a stage at most; its budget ends it long before."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Share(Section):
+    """A stage of an arm: how many sessions are played, and which share of the arm's budget it gets."""
+
+    sessions: Annotated[int, Field(ge=1)]
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class Arm(Section):
+    """One setting that is trained over all seeds."""
+
+    name: Name
+    about: str
+    """What it is, in a few words."""
+    overrides: tuple[str, ...] = ()
+    """Of the recipe, as `key=value`, after those of the matrix and of the group."""
+    stages: tuple[Share, ...] = ()
+    """In place of the group's."""
+
+
+class Group(Section):
+    """Arms that are compared with one of them."""
+
+    name: Name
+    title: str
+    asks: str
+    """The question that the group answers."""
+    baseline: Name
+    """The arm that differences are taken from."""
+    arms: Annotated[tuple[Arm, ...], Field(min_length=2)]
+    stages: tuple[Share, ...] = (Share(sessions=8),)
+    budget: Positive = 1.0
+    """Sampled tokens of every arm, as a multiple of the matrix's budget."""
+    overrides: tuple[str, ...] = ()
+    frontier: bool = False
+    """Whether F1 is drawn against the size of the memory."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Group:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"group '{self.name}' has two arms of one name: {', '.join(names)}")
+        if self.baseline not in names:
+            raise ValueError(f"group '{self.name}': baseline '{self.baseline}' is none of its arms {', '.join(names)}")
+        for arm in self.arms:
+            total = sum(stage.share for stage in arm.stages or self.stages)
+            if abs(total - 1) > 1e-6:
+                raise ValueError(f"group '{self.name}', arm '{arm.name}': shares of its stages add up to {total:g}")
+        return self
+
+
+class Matrix(Section):
+    """All groups."""
+
+    recipe: str
+    """Name or file of the recipe that arms are overrides of."""
+    budget: Annotated[int, Field(ge=1)]
+    """Sampled tokens of the trained roles per run (`stages[].tokens`)."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seconds_per_kilotoken: Positive
+    """Of training, evaluations apart: for estimates before any run is finished."""
+    overrides: tuple[str, ...] = ()
+    """Of every arm."""
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Matrix:
+        names = [group.name for group in self.groups]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two groups of one name: {', '.join(names)}")
+        return self
+
+    def only(self, names: Sequence[str]) -> Matrix:
+        """The groups of these names, all without any.
+
+        Raises:
+            ConfigError: there is no such group.
+        """
+        known = [group.name for group in self.groups]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"--only {name}: no such group; expected some of {', '.join(known)}")
+        return self.model_copy(update={"groups": tuple(g for g in self.groups if not names or g.name in names)})
+
+
+def load_matrix(path: Path | None = None) -> Matrix:
+    """The matrix in the file at `path`; None takes the one that ships.
+
+    Raises:
+        ConfigError: no such file, not TOML, or not a matrix; one line that names the place.
+    """
+    try:
+        text = (path or files("fairmem.reproduce") / "matrix.toml").read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a matrix of arms in TOML: {error}") from error
+    try:
+        return Matrix.model_validate_json(json.dumps(data))  # from JSON: strict, and TOML's arrays are tuples
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path or 'matrix.toml'}: {where or 'matrix'}: {first['msg']}") from error
+
+
+def arm_overrides(matrix: Matrix, group: Group, arm: Arm, budget: int | None = None) -> tuple[str, ...]:
+    """The overrides of the matrix's recipe that make `arm`, its stages with their budgets included.
+
+    Args:
+        matrix: With the arm.
+        group: Of the arm.
+        arm: The arm.
+        budget: Sampled tokens per run, before the group's multiple; None takes the matrix's.
+    """
+    tokens = (budget or matrix.budget) * group.budget
+    stages = [
+        {"sessions": stage.sessions, "steps": MOST_STEPS, "tokens": max(1, round(tokens * stage.share))}
+        for stage in arm.stages or group.stages
+    ]
+    return (*matrix.overrides, *group.overrides, *arm.overrides, f"stages={toml.value(stages)}")

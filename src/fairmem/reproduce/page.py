@@ -1,0 +1,98 @@
+"""A report as a Markdown page: a table per group, arms that lose as plainly as arms that win."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DIFFERENCES, FRONTIER = "reproduce-differences.png", "reproduce-frontier.png"
+"""Names of the figures, beside the page."""
+
+_HEAD = (
+    "| arm | F1 | less the baseline's | verdict | by seed | p | evidence lost | memory / dialogue | steps "
+    "| calls per step | seconds |"
+)
+_RULE = "|---" * 11 + "|"
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The page of a report (`fairmem.reproduce.report`)."""
+    seeds = ", ".join(map(str, found["seeds"]))
+    lines = [
+        "# Does fair credit help?",
+        "",
+        f"Every arm is `{found['recipe']}` with overrides, trained on seeds {seeds} until its trained roles have "
+        f"sampled {found['budget']:,} tokens (times the multiple of its group, if it says one), and tested on the same "
+        f"generated conversations, which no run has seen. {found['finished']} of {found['runs']} runs are finished.",
+        "",
+        "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
+        "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
+        "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of "
+        "0. *Calls per step* are sequential generate calls of the trained model, whatever the batch.",
+        "",
+        "```bash",
+        found["command"],
+        "```",
+        "",
+        f"![Differences to the baseline of each group]({DIFFERENCES})",
+    ]
+    for group in found["groups"]:
+        lines += ["", *_group(group)]
+    return "\n".join(lines) + "\n"
+
+
+def verdict(difference: Mapping[str, Any] | None) -> str:
+    """What an interval says: better, worse, or that it does not say."""
+    if difference is None or difference["low"] is None:
+        return "no interval"
+    if difference["low"] > 0:
+        return "better"
+    return "worse" if difference["high"] < 0 else "no difference shown"
+
+
+def _group(group: Mapping[str, Any]) -> list[str]:
+    lines = [f"## {group['title']}", "", group["asks"], "", _HEAD, _RULE]
+    lines += [_row(group, arm) for arm in group["arms"]]
+    lines += ["", *(f"- `{arm['name']}`: {arm['about']}" for arm in group["arms"])]
+    missing = [(arm["name"], gap) for arm in group["arms"] for gap in arm["missing"]]
+    if missing:
+        lines += ["", *(f"- missing: `{name}`, seed {gap['seed']}: {gap['reason']}" for name, gap in missing)]
+    if group["frontier"] is not None:
+        front = ", ".join(f"`{name}`" for name in group["frontier"]["front"])
+        lines += [
+            "",
+            f"![F1 against the size of the memory]({FRONTIER})",
+            "",
+            f"Best at their size are {front}. The knee, the point of these farthest above the straight line from the "
+            f"smallest memory to the largest with both axes scaled to their range, is `{group['frontier']['knee']}`.",
+        ]
+    return lines
+
+
+def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
+    is_base = arm["name"] == group["baseline"]
+    difference = arm["difference"]
+    by_seed = " ".join(_number(row["difference"], "+.3f") for row in arm["seeds"])
+    cells = [
+        f"**{arm['name']}**" if is_base else arm["name"],
+        _interval(arm["f1"], ".3f"),
+        "baseline" if is_base else _interval(difference, "+.3f"),
+        "" if is_base else verdict(difference),
+        "" if is_base else by_seed,
+        "" if difference is None else f"{difference['p']:.3f}",
+        _interval(arm["m_fail"], ".3f"),
+        _interval(arm["share"], ".3f"),
+        *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "waves", "seconds")),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _interval(value: Mapping[str, Any] | None, form: str) -> str:
+    if value is None:
+        return "-"
+    spread = "" if value["low"] is None else f" [{value['low']:{form}}, {value['high']:{form}}]"
+    return f"{value['mean']:{form}}{spread}"

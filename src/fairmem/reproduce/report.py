@@ -1,0 +1,156 @@
+"""What the runs of a matrix found, as one versioned JSON value that the page and the figures are made from.
+
+The unit of every interval is the seed: means with Student's t over seeds. A difference is taken per seed first,
+question by question on the same test conversations (`fairmem.eval.compare`), and then over the seeds that both arms
+have. A run that failed or is not finished is in no mean; it is named under `missing`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fairmem.config import load_recipe
+from fairmem.eval import EvalResult, compare, summarise
+from fairmem.metrics import sign_flip
+from fairmem.policy import weights_digest
+from fairmem.reproduce.frontier import Point, frontier
+from fairmem.reproduce.matrix import Arm, Group, Matrix
+from fairmem.reproduce.runs import Run, seconds_of
+from fairmem.runlog import read_metrics
+from fairmem.study import over_seeds
+
+FORMAT = "fairmem-reproduce"
+VERSION = 1
+
+MEASURES = ("f1", "gain", "m_fail", "share", "entries", "tokens", "steps", "waves", "calls", "seconds")
+"""Of a run: test F1, its rise by training, evidence lost (M-Fail), size of the memory as a share of the dialogue and in
+entries, sampled tokens, training steps, sequential generate calls and model calls per step, seconds of training."""
+_RESAMPLES = 10
+"""Only means are taken from evaluations here; their own bootstrap intervals are in each run's report."""
+
+
+def report(
+    matrix: Matrix, runs: Sequence[Run], failures: Mapping[Path, str], command: str, budget: int | None = None
+) -> dict[str, Any]:
+    """Everything that is known of `runs`.
+
+    Args:
+        matrix: The groups that are reported.
+        runs: Of the matrix (`plan_runs`), finished or not.
+        failures: Folder -> why, of those that failed (`run_matrix`).
+        command: That makes this report.
+        budget: Sampled tokens per run, where it is not the matrix's.
+    """
+    measured = {run.folder: _measured(run) for run in runs if run.finished}
+    seeds = list(dict.fromkeys(run.seed for run in runs))
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": command,
+        "recipe": matrix.recipe,
+        "weights": weights_digest(load_recipe(matrix.recipe).model.path),
+        "budget": budget or matrix.budget,
+        "seeds": seeds,
+        "runs": len(runs),
+        "finished": len(measured),
+        "groups": [_group(group, runs, measured, failures) for group in matrix.groups],
+    }
+
+
+def save(found: Mapping[str, Any], path: Path) -> None:
+    """Write a report to `path` in one move."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _group(
+    group: Group, runs: Sequence[Run], measured: Mapping[Path, dict[str, Any]], failures: Mapping[Path, str]
+) -> dict[str, Any]:
+    of_arm = {arm.name: {run.seed: run for run in runs if (group.name, arm.name) in run.arms} for arm in group.arms}
+    base = of_arm[group.baseline]
+    arms = [_arm(arm, of_arm[arm.name], base, measured, failures) for arm in group.arms]
+    points = [Point(a["name"], a["share"]["mean"], a["f1"]["mean"]) for a in arms if a["seeds"]]
+    found: dict[str, Any] = {
+        "name": group.name,
+        "title": group.title,
+        "asks": group.asks,
+        "baseline": group.baseline,
+        "frontier": None,
+        "arms": arms,
+    }
+    if group.frontier and points:
+        front = frontier(points)
+        found["frontier"] = {"front": [point.name for point in front.front], "knee": front.knee.name}
+    return found
+
+
+def _arm(
+    arm: Arm,
+    runs: Mapping[int, Run],
+    base: Mapping[int, Run],
+    measured: Mapping[Path, dict[str, Any]],
+    failures: Mapping[Path, str],
+) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    missing: list[dict[str, Any]] = []
+    for seed, run in runs.items():
+        if run.folder not in measured:
+            missing.append({"seed": seed, "reason": failures.get(run.folder, "not finished")})
+            continue
+        known = base[seed].folder in measured and base[seed].folder != run.folder
+        rows.append({**measured[run.folder], "difference": _difference(base[seed], run) if known else None})
+    found: dict[str, Any] = {
+        "name": arm.name,
+        "about": arm.about,
+        "overrides": list(next(iter(runs.values())).overrides),
+        "seeds": rows,
+        "missing": missing,
+        "difference": None,
+    }
+    for name in MEASURES:
+        values = [row[name] for row in rows if row[name] is not None]
+        found[name] = over_seeds(values) if values else None
+    paired = [row["difference"] for row in rows if row["difference"] is not None]
+    if paired:
+        found["difference"] = {**over_seeds(paired), "p": sign_flip(paired)}
+    return found
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    """The measures of a finished run; None what it does not have."""
+    before, after = (summarise(EvalResult.load(run.folder / f"eval_{at}.jsonl"), _RESAMPLES) for at in _AT)
+    steps = read_metrics(run.folder / "metrics.jsonl")
+    values: dict[str, float | None] = {
+        "f1": after.overall.mean,
+        "gain": after.overall.mean - before.overall.mean,
+        "m_fail": after.m_fail.mean,
+        "share": after.size.share.mean,
+        "entries": after.size.entries.mean,
+        "tokens": steps[-1]["sampled_tokens_total"] if steps else 0,
+        "steps": len(steps),
+        "waves": _mean([row["waves"] for row in steps]),
+        "calls": _mean([row["calls"] for row in steps]),
+        "seconds": seconds_of(run.folder),
+    }
+    plain = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
+    return {"seed": run.seed, **plain}
+
+
+_AT = ("before", "after")
+
+
+def _difference(base: Run, run: Run) -> float | None:
+    """F1 of `run` less that of `base` over the questions both have scored; None if there are none."""
+    first, second = (EvalResult.load(one.folder / "eval_after.jsonl") for one in (base, run))
+    change = compare(first, second, _RESAMPLES).overall.difference
+    return change if math.isfinite(change) else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,166 @@
+"""The training runs of a matrix: each in a process and a folder of its own, none done twice.
+
+Arms of different groups that are the same recipe share their runs. A folder is named by a digest of the recipe and of
+the model it starts from, so runs of another budget or another model stand beside these and are never taken for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fairmem.config import CHECKPOINTS, Recipe, load_recipe
+from fairmem.credit import check_rule
+from fairmem.errors import ConfigError, DataError
+from fairmem.policy import weights_digest
+from fairmem.reproduce.matrix import Arm, Group, Matrix, arm_overrides
+from fairmem.runlog import duration, read_metrics
+from fairmem.study import finished, train_seed
+
+ArmKey = tuple[str, str]
+"""(group, arm)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        overrides: Of the matrix's recipe.
+        seed: Of the run.
+        folder: Where it is, or will be.
+        arms: The arms that it counts for.
+        tokens: Its budget.
+    """
+
+    overrides: tuple[str, ...]
+    seed: int
+    folder: Path
+    arms: tuple[ArmKey, ...]
+    tokens: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is over."""
+        return finished(self.folder)
+
+
+def plan_runs(matrix: Matrix, seeds: Sequence[int], out: Path, budget: int | None = None) -> list[Run]:
+    """The runs of all arms, the first seed of every arm before the second of any.
+
+    Raises:
+        ConfigError: an arm is no valid recipe, or its rule lacks something; the arm is named.
+    """
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise ConfigError(f"--seeds is {','.join(map(str, seeds))}, expected different integers, as in 0,1,2,3,4")
+    planned: dict[str, tuple[tuple[str, ...], int, list[ArmKey]]] = {}
+    for group in matrix.groups:
+        for arm in group.arms:
+            overrides = arm_overrides(matrix, group, arm, budget)
+            recipe = _recipe_of(matrix, group, arm, overrides)
+            entry = (overrides, sum(stage.tokens for stage in recipe.stages), list[ArmKey]())
+            planned.setdefault(_digest(recipe), entry)[2].append((group.name, arm.name))
+    return [
+        Run(overrides, seed, out / f"{arms[0][1]}-{digest}-s{seed}", tuple(arms), tokens)
+        for seed in seeds
+        for digest, (overrides, tokens, arms) in planned.items()
+    ]
+
+
+def run_matrix(matrix: Matrix, runs: Sequence[Run], jobs: int, say: Callable[[str], None]) -> dict[Path, str]:
+    """Train every run that is not finished, `jobs` at a time; returns folder -> why, of those that failed.
+
+    A run that fails is no reason to stop the others: the report names it.
+
+    Raises:
+        ConfigError: `jobs` below 1.
+    """
+    if jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}, expected at least 1")
+    failures: dict[Path, str] = {}
+    waiting = [run for run in runs if not run.finished]
+    say(f"{len(runs)} runs, {len(runs) - len(waiting)} finished; about {_left(matrix, runs, jobs)} left")
+
+    def train(run: Run) -> None:
+        try:
+            train_seed(
+                matrix.recipe, run.overrides, run.seed, run.folder, jobs, lambda text: say(f"{_named(run)} {text}")
+            )
+        except DataError as error:
+            failures[run.folder] = str(error)
+            say(f"{_named(run)}: FAILED: {error}")
+            return
+        # What resuming needs is of no more use, and five to ten times as large as all the rest.
+        shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        list(pool.map(train, waiting))
+    finally:
+        pool.shutdown(cancel_futures=True)  # interrupted: what has not begun is left for the next time
+    return failures
+
+
+def listing(matrix: Matrix, runs: Sequence[Run], jobs: int) -> str:
+    """Groups and arms with how many of their runs are finished, and the time the others take together."""
+    lines: list[str] = []
+    for group in matrix.groups:
+        lines += [f"{group.name}: {group.title} (baseline {group.baseline})"]
+        for arm in group.arms:
+            own = [run for run in runs if (group.name, arm.name) in run.arms]
+            done, cost = sum(run.finished for run in own), _seconds_per_token(matrix, runs) * own[0].tokens
+            state = f"{done}/{len(own)} runs, {own[0].tokens:,} tokens and about {duration(cost)} each"
+            lines.append(f"  {arm.name:<24}{state}; {arm.about}")
+    shared = sum(len(run.arms) for run in runs) - len(runs)
+    done = sum(run.finished for run in runs)
+    lines.append(f"{len(runs)} runs ({shared} more are shared by arms), {done} finished")
+    lines.append(f"about {_left(matrix, runs, jobs)} left with {jobs} at a time")
+    return "\n".join(lines) + "\n"
+
+
+def seconds_of(folder: Path) -> float:
+    """Wall-clock seconds of the training steps of the run in `folder`."""
+    return sum(row.get("seconds") or 0.0 for row in read_metrics(folder / "timing.jsonl"))
+
+
+def _left(matrix: Matrix, runs: Sequence[Run], jobs: int) -> str:
+    waiting = sum(run.tokens for run in runs if not run.finished)
+    return duration(waiting * _seconds_per_token(matrix, runs) / jobs)
+
+
+def _seconds_per_token(matrix: Matrix, runs: Sequence[Run]) -> float:
+    """As the finished runs took; before there are any, what the matrix says."""
+    done = [run for run in runs if run.finished]
+    seconds = sum(seconds_of(run.folder) for run in done)
+    return seconds / sum(run.tokens for run in done) if seconds else matrix.seconds_per_kilotoken / 1000
+
+
+def _recipe_of(matrix: Matrix, group: Group, arm: Arm, overrides: Sequence[str]) -> Recipe:
+    try:
+        recipe = load_recipe(matrix.recipe, overrides)
+        check_rule(recipe)
+    except ConfigError as error:
+        raise ConfigError(f"group '{group.name}', arm '{arm.name}': {error}") from error
+    return recipe
+
+
+def _digest(recipe: Recipe) -> str:
+    settings: Mapping[str, object] = recipe.model_dump(mode="json", exclude={"name", "seed"})
+    text = json.dumps([settings, _weights(recipe.model.path)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@cache
+def _weights(path: str) -> str:
+    return str(weights_digest(path))
+
+
+def _named(run: Run) -> str:
+    group, arm = run.arms[0]
+    return f"{group}/{arm}"

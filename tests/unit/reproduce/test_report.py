@@ -1,0 +1,81 @@
+"""The report and its page, from runs whose scores are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairmem.reproduce import draw_differences, draw_frontier, page, plan_runs, report, save
+from tests.unit.reproduce.build import finish, matrix
+
+SCORES = {("grpo", 0): 0.25, ("grpo", 1): 0.5, ("logo", 0): 0.5, ("logo", 1): 0.625}
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> dict[str, Any]:
+    """Both arms of the first group over three seeds; the last seed of GRPO failed, that of LoGo is not finished."""
+    made = matrix(tmp_path).only(["credit"])
+    runs = plan_runs(made, [0, 1, 2], tmp_path)
+    for run in runs:
+        score = SCORES.get((run.arms[0][1], run.seed))
+        if score is not None:
+            finish(run.folder, 0.125, score)
+    failed = next(run.folder for run in runs if run.seed == 2 and run.arms[0][1] == "grpo")
+    return report(made, runs, {failed: "out of memory"}, "fairmem reproduce")
+
+
+def test_differences_are_paired_by_seed_and_have_intervals_over_seeds(found: dict[str, Any]) -> None:
+    grpo, logo = found["groups"][0]["arms"]
+    assert [row["difference"] for row in logo["seeds"]] == [0.25, 0.125]
+    assert grpo["difference"] is None and [row["difference"] for row in grpo["seeds"]] == [None, None]
+    # Mean 0.1875; deviation 0.088388, of the mean 0.0625; t with 1 degree of freedom is 12.7062.
+    assert logo["difference"]["mean"] == 0.1875
+    assert logo["difference"]["low"] == pytest.approx(0.1875 - 12.7062 * 0.0625, abs=1e-4)
+    # Two differences of one sign: 2 of the 4 sign patterns are as far from 0.
+    assert (logo["difference"]["n"], logo["difference"]["p"]) == (2, 0.5)
+    assert (logo["f1"]["mean"], logo["gain"]["mean"]) == (0.5625, 0.4375)
+    assert (logo["tokens"]["mean"], logo["steps"]["mean"], logo["waves"]["mean"], logo["seconds"]["mean"]) == (
+        1200, 2, 30, 12.0,
+    )  # fmt: skip
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_is_missing_is_named_and_is_in_no_mean(found: dict[str, Any]) -> None:
+    grpo, logo = found["groups"][0]["arms"]
+    assert grpo["missing"] == [{"seed": 2, "reason": "out of memory"}]
+    assert logo["missing"] == [{"seed": 2, "reason": "not finished"}]
+    assert (grpo["f1"]["mean"], grpo["f1"]["n"], found["finished"], found["runs"]) == (0.375, 2, 4, 6)
+
+
+def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -> None:
+    logo = found["groups"][0]["arms"][1]
+    text = page(found)
+    assert "4 of 6 runs are finished" in text and "- missing: `grpo`, seed 2: out of memory" in text
+    assert "| **grpo** | 0.375 [-1.213, 1.963] | baseline |" in text
+    assert "| no difference shown | +0.250 +0.125 | 0.500 |" in text
+    for low, high, word in ((0.1, 0.2, "better"), (-0.2, -0.1, "worse")):
+        logo["difference"] |= {"mean": (low + high) / 2, "low": low, "high": high}
+        assert f"[{low:+.3f}, {high:+.3f}] | {word} |" in page(found)
+    logo["difference"] |= {"low": None, "high": None}  # of one seed
+    assert "| no interval |" in page(found)
+
+
+def test_an_arm_without_any_run_is_on_the_page_all_the_same(tmp_path: Path) -> None:
+    made = matrix(tmp_path).only(["credit"])
+    empty = report(made, plan_runs(made, [0], tmp_path), {}, "fairmem reproduce")
+    assert "| logo | - | - | no interval |  |" in page(empty) and empty["groups"][0]["frontier"] is None
+    draw_differences(empty, tmp_path / "differences.png")
+    assert not draw_frontier(empty, tmp_path / "frontier.png") and not (tmp_path / "frontier.png").exists()
+
+
+def test_figures_and_json_are_written(found: dict[str, Any], tmp_path: Path) -> None:
+    draw_differences(found, tmp_path / "differences.png")
+    assert draw_frontier(found, tmp_path / "frontier.png")
+    assert all((tmp_path / f"{n}.png").read_bytes()[:4] == b"\x89PNG" for n in ("differences", "frontier"))
+    # The two memories are equal, so the better one is the whole front.
+    assert found["groups"][0]["frontier"] == {"front": ["logo"], "knee": "logo"}
+    save(found, tmp_path / "reproduce.json")
+    assert page(json.loads((tmp_path / "reproduce.json").read_text())) == page(found)
