@@ -64,7 +64,7 @@ def plan_runs(matrix: Matrix, seeds: Sequence[int], out: Path, budget: int | Non
         for arm in group.arms:
             overrides = arm_overrides(matrix, group, arm, budget)
             recipe = _recipe_of(matrix, group, arm, overrides)
-            entry = (overrides, sum(stage.tokens for stage in recipe.stages), list[ArmKey]())
+            entry = (overrides, sum(stage.tokens or 0 for stage in recipe.stages), list[ArmKey]())
             planned.setdefault(_digest(recipe), entry)[2].append((group.name, arm.name))
     return [
         Run(overrides, seed, out / f"{arms[0][1]}-{digest}-s{seed}", tuple(arms), tokens)

@@ -72,6 +72,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
     assert [p.prog for p in parsers] == [
         "fairmem train",
         "fairmem seeds",
+        "fairmem reproduce",
         "fairmem eval",
         "fairmem judge",
         "fairmem compare",
