@@ -33,7 +33,9 @@ from fairmem.episodes import (
     engine_side,
     first,
     keep_trace,
+    needs_teacher,
     next_step,
+    open_teacher,
     sampled_tokens,
     step_metrics,
     step_timing,
@@ -68,6 +70,7 @@ class _Workbench:
     backbones: Backbones
     answerer: Policy
     runner: EpisodeRunner
+    teacher: EpisodeRunner | None
     conversations: Conversations
 
     @property
@@ -116,6 +119,8 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
     finally:
         bench.backbones.close()
         bench.answerer.close()
+        for policy in bench.teacher.policies.values() if bench.teacher else ():  # closing twice is safe
+            policy.close()
     print(report_run(folder))
     return 0
 
@@ -158,7 +163,9 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
     answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
     policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
-    return _Workbench(recipe, folder, backbones, answerer, build_runner(recipe, policies), conversations)
+    runner = build_runner(recipe, policies)
+    teacher = build_runner(recipe, open_teacher(recipe, policies)) if needs_teacher(recipe) else None
+    return _Workbench(recipe, folder, backbones, answerer, runner, teacher, conversations)
 
 
 def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
@@ -186,14 +193,15 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[st
     started = time.perf_counter()
     log.status("rolling out")
     plans = tree_plans(recipe, bench.conversations, plan)
-    collected = collect(bench.runner, recipe, plans, plan.step, bench.backbones.team.critic_values)
+    collected = collect(bench.runner, recipe, plans, plan.step, bench.backbones.team.critic_values, bench.teacher)
     rolled = time.perf_counter()
     log.status("learning")
     learned = bench.backbones.team.step(collected.rows)
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
     metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
-    metrics["sampled_tokens"] = sampled_tokens(collected.trees, recipe.model.train)
-    keep_trace(bench.folder, bench.recipe, plan.step, collected.trees, collected.report)
+    everything = [*collected.context, *collected.trees]
+    metrics["sampled_tokens"] = sampled_tokens(everything, recipe.model.train)
+    keep_trace(bench.folder, bench.recipe, plan.step, everything, collected.report)
     return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
 
 

@@ -8,11 +8,11 @@ recipe beside the run, and loading that file gives the same recipe again.
 Add a field: one annotated line with a docstring in its section (unit included), then its use.
 
 section.py    what every section is made of
-roles.py      model, answerer, agents
+roles.py      model, answerer, teacher, agents
 rollouts.py   data, rollout, reward
 learning.py   credit, learner, stages, curriculum
 records.py    eval, checkpoint, log
-recipe.py     the whole, and what its keys cannot say together
+recipe.py     the whole, and what its keys cannot say together; units.py that of single decisions and demonstrations
 files.py      load, save, compare; overrides.py reads KEY=VALUE, explain.py says what is wrong
 """
 
@@ -32,7 +32,7 @@ from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfi
 from fairmem.config.overrides import parse_value
 from fairmem.config.recipe import Recipe
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
-from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, TeacherConfig
 from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
 from fairmem.config.section import Section
 
@@ -54,6 +54,7 @@ __all__ = [
     "RolloutConfig",
     "Section",
     "StageConfig",
+    "TeacherConfig",
     "differences",
     "find_recipe",
     "load_recipe",

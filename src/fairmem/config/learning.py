@@ -35,7 +35,10 @@ class CreditConfig(Section):
 
 
 class LearnerConfig(Section):
-    """The policy-gradient update."""
+    """The update: a policy gradient, or imitation."""
+
+    loss: Literal["policy", "imitation"] = "policy"
+    """`imitation` is cross-entropy on what was demonstrated (`rollout.unit = "demonstration"`); no clip, no ratio."""
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4
     """Peak learning rate of AdamW."""

@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 
 from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfig, StageConfig
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
-from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, TeacherConfig
 from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
 from fairmem.config.section import Count, Section
+from fairmem.config.units import unit_conflicts
 
 
 class Recipe(Section):
@@ -23,6 +24,7 @@ class Recipe(Section):
     """Seed of everything random except the generated conversations (`data.seed`)."""
     model: ModelConfig = ModelConfig()
     answerer: AnswererConfig = AnswererConfig()
+    teacher: TeacherConfig = TeacherConfig()
     data: DataConfig = DataConfig()
     agents: AgentsConfig = AgentsConfig()
     rollout: RolloutConfig = RolloutConfig()
@@ -70,7 +72,7 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
     single = agents.roles != "two"
     alone = f"agents.roles is '{agents.roles}': one agent has no"
     yield (
-        single and model.train != "all",
+        single and model.train in ("extractor", "manager"),
         f"model.train is '{model.train}'",
         f"{alone} extractor and no manager to choose from; use model.train=all",
     )
@@ -97,3 +99,4 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         f"curriculum.patience is {curriculum.patience}",
         "curriculum.select is 'last', so no score is better than another; use val_f1 or val_m_fail",
     )
+    yield from unit_conflicts(recipe)

@@ -14,8 +14,9 @@ class ModelConfig(Section):
     """`bundled`, the folder of any Hugging Face causal language model, or a folder with one below it per role."""
     backbones: Literal["shared", "separate"] = "shared"
     """Extractor and manager are two roles of one model, or each has a model of its own that learns from its turns."""
-    train: Literal["all", "extractor", "manager"] = "all"
-    """Whose turns are learned from; the other role is played by a frozen copy of the start weights."""
+    train: Literal["all", "extractor", "manager", "answerer"] = "all"
+    """Whose turns are learned from; the other role is played by a frozen copy of the start weights. `answerer`: the
+    model of `answerer.path` learns to answer from memories that `path`, frozen, keeps."""
     reference: str = "start"
     """What the KL term compares with: `start` (the run's first weights), `stage` (the stage's first) or a folder."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -31,6 +32,21 @@ class AnswererConfig(Section):
 
     path: str = "bundled"
     """`bundled`, a model folder, or `openai:NAME` for any OpenAI-compatible endpoint."""
+    base_url: str = ""
+    """Address of the endpoint, for `openai:NAME`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; it may be unset."""
+
+
+class TeacherConfig(Section):
+    """Who decides in the place of the trained role: in demonstrations, and for the stored memories of `bandit`.
+
+    Only read where `rollout.unit` is one of the two.
+    """
+
+    path: str = "rules"
+    """`rules` (the careful manager of generated conversations, without a model), `policy` (the trained model itself,
+    greedy), `bundled`, a model folder, or `openai:NAME`."""
     base_url: str = ""
     """Address of the endpoint, for `openai:NAME`."""
     api_key_env: str = "OPENAI_API_KEY"

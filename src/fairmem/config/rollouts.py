@@ -59,6 +59,11 @@ class DataConfig(Section):
 class RolloutConfig(Section):
     """How episodes are sampled."""
 
+    unit: Literal["conversation", "bandit", "demonstration"] = "conversation"
+    """What is compared: whole conversations from an empty memory; `bandit` one decision of the manager on one turn's
+    facts, from a memory that `teacher` left; or nothing, a `demonstration` by `teacher` is imitated."""
+    decisions: Positive = 16
+    """`bandit`: turns drawn per conversation, each a group of `global_group` decisions from the same prompt."""
     global_group: Annotated[int, Field(ge=2)] = 8
     """Rollouts of a whole conversation that are compared with each other."""
     local_group: Annotated[int, Field(ge=2)] = 4

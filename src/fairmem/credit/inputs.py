@@ -46,8 +46,8 @@ def session_reward(reward: SessionReward) -> float:
 
 
 def learns(turn: RoleTurn) -> bool:
-    """Whether a turn's tokens are trained: all but those of the answerer, which is frozen."""
-    return turn.role != "answerer"
+    """Whether a turn can be trained: an answerer that is frozen leaves answers and no turns, one that learns both."""
+    return turn.role != "answerer" or bool(turn.ids)
 
 
 def read_inputs(

@@ -105,6 +105,15 @@ def _continuations(recipe: Recipe) -> str | None:
     return _ends(recipe, what)
 
 
+def _demonstrations(recipe: Recipe) -> str | None:
+    if recipe.rollout.unit == "demonstration":
+        return None
+    return (
+        f"which imitates a teacher, but rollout.unit is '{recipe.rollout.unit}'; set rollout.unit = "
+        '"demonstration" and learner.loss = "imitation"'
+    )
+
+
 def _given(recipe: Recipe) -> str | None:
     """Nothing is lacking: every trace has it."""
     del recipe
@@ -120,6 +129,7 @@ _LACK: dict[Need, Callable[[Recipe], str | None]] = {
     Need.TREE: _tree,
     Need.CRITIC: _given,
     Need.HINDSIGHT_LOGPROB: _given,
+    Need.DEMONSTRATIONS: _demonstrations,
     Need.PROVENANCE: _given,
 }
 """Need -> why a recipe cannot give it, as the second half of a sentence; None if it can."""

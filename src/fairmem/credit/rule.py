@@ -39,6 +39,8 @@ class Need(StrEnum):
     """A value head that is trained beside the policy."""
     HINDSIGHT_LOGPROB = "hindsight_logprob"
     """A second log-probability of what was sampled, given the outcome."""
+    DEMONSTRATIONS = "demonstrations"
+    """Rollouts in which a teacher decides."""
     PROVENANCE = "provenance"
     """Which turn wrote the entries that the answerer was shown."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fairmem.config import CreditConfig
 from fairmem.credit.broadcast import broadcast
+from fairmem.credit.clone import clone
 from fairmem.credit.counterfactual import counterfactual, shrunk_counterfactual
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
 from fairmem.credit.dr_grpo import dr_grpo
@@ -153,6 +154,11 @@ def _hcapo(given: RuleInput, settings: CreditConfig) -> LogoCredit:
     return _global_only(_paired(credit), given)
 
 
+def _clone(given: RuleInput, settings: CreditConfig) -> LogoCredit:
+    del settings  # rewards are not looked at
+    return _global_only(clone(*given.rewards_G_S.shape), given)
+
+
 def _ppo(given: RuleInput, settings: CreditConfig) -> LogoCredit:
     gamma = 1.0 if settings.gamma is None else settings.gamma
     tracks = ppo(
@@ -248,6 +254,12 @@ CREDIT_RULES: dict[str, Rule] = {
         frozenset({Need.SESSION_REWARDS, Need.CRITIC}),
         "PPO 1707.06347; GAE 1506.02438; Memory-R1 2508.19828",
         "Every turn against a value head's expectation (GAE); nothing is compared with other rollouts.",
+    ),
+    "clone": Rule(
+        _clone,
+        frozenset({Need.DEMONSTRATIONS}),
+        "Memory-R1 2508.19828 (Memory-SFT)",
+        "Every turn of a demonstration alike: with the loss `imitation`, behaviour cloning.",
     ),
 }
 """Name in a recipe (`credit.rule`) -> rule."""

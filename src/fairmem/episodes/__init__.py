@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
+from fairmem.episodes.bandit import Pass, Snapshot, decision_plans, linked_questions, stored_memories, teach
 from fairmem.episodes.collect import Collected, collect, keep_trace, tree_plans
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.curriculum import Conversations
@@ -10,6 +11,7 @@ from fairmem.episodes.episode import (
     Agents,
     BranchPlan,
     BranchResult,
+    Given,
     apply_ops,
     apply_structured,
     reuse_branch,
@@ -33,6 +35,7 @@ from fairmem.episodes.stages import (
 )
 from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.episodes.step_metrics import sampled_tokens, step_metrics, step_timing
+from fairmem.episodes.teaching import Demonstrations, Student, needs_teacher, open_teacher
 
 __all__ = [
     "Agents",
@@ -43,16 +46,21 @@ __all__ = [
     "Collected",
     "Conversations",
     "Decision",
+    "Demonstrations",
     "EpisodeRunner",
+    "Given",
     "HindsightPolicy",
     "LocalPlan",
     "MemoryBoard",
+    "Pass",
     "Progress",
     "QuizJob",
     "Quizzer",
     "Routine",
     "RunReport",
+    "Snapshot",
     "StepPlan",
+    "Student",
     "TreePlan",
     "WaveStats",
     "after_step",
@@ -64,14 +72,18 @@ __all__ = [
     "choose_local",
     "choose_questions",
     "collect",
+    "decision_plans",
     "evaluation_plan",
     "first",
     "hindsight_logprobs",
     "identical_siblings",
     "judge_contents",
     "keep_trace",
+    "linked_questions",
     "memories",
+    "needs_teacher",
     "next_step",
+    "open_teacher",
     "outcome_text",
     "plan_branches",
     "reuse_branch",
@@ -83,6 +95,8 @@ __all__ = [
     "step_timing",
     "steps_left",
     "steps_of",
+    "stored_memories",
+    "teach",
     "training_plan",
     "tree_plans",
     "validates",

@@ -12,10 +12,12 @@ from pathlib import Path
 from fairmem.config import Recipe
 from fairmem.credit import CREDIT_RULES, Credit, Critic, Hindsight, Need, assign
 from fairmem.episodes.assemble import training_plan
+from fairmem.episodes.bandit import decision_plans, stored_memories
 from fairmem.episodes.curriculum import Conversations
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.hindsight import hindsight_logprobs
 from fairmem.episodes.stages import StepPlan
+from fairmem.errors import ConfigError
 from fairmem.learner import Row, rows_of
 from fairmem.seeds import derive
 from fairmem.trace import EpisodeTree, write_trace
@@ -26,11 +28,15 @@ Judge = Callable[[Sequence[EpisodeTree]], Sequence[Critic]]
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Rewarded trees, the credit of each, and what they cost."""
+    """Rewarded trees, the credit of each, and what they cost.
+
+    `context` are trees without rewards that memories were made in for these to begin from, kept for the trace.
+    """
 
     trees: Sequence[EpisodeTree]
     credits: Sequence[Credit]
     report: RunReport
+    context: Sequence[EpisodeTree] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -54,7 +60,12 @@ def tree_plans(recipe: Recipe, conversations: Conversations, plan: StepPlan) -> 
 
 
 def collect(
-    runner: EpisodeRunner, recipe: Recipe, plans: Sequence[TreePlan], step: int, judge: Judge | None = None
+    runner: EpisodeRunner,
+    recipe: Recipe,
+    plans: Sequence[TreePlan],
+    step: int,
+    judge: Judge | None = None,
+    teacher: EpisodeRunner | None = None,
 ) -> Collected:
     """Roll out `plans` with the weights that `step` begins with, reward them, and assign credit.
 
@@ -64,11 +75,12 @@ def collect(
         plans: What to roll out.
         step: Number of the step, and of the weights.
         judge: The critic, for credit rules that have one.
+        teacher: The same with the teacher in the trained roles, where the recipe needs one.
 
     Raises:
         FairmemError: see `EpisodeRunner.run` and `assign`.
     """
-    trees, report = runner.run(plans, step, step, recipe.reward)
+    trees, report, context = _rolled(runner, recipe, plans, step, teacher)
     needs = CREDIT_RULES[recipe.credit.rule].needs
     known: Sequence[Hindsight | None] = [None] * len(trees)
     values: Sequence[Critic | None] = [None] * len(trees)
@@ -80,7 +92,31 @@ def collect(
         assign(tree, settings=recipe.credit, hindsight=of, critic=critic)
         for tree, of, critic in zip(trees, known, values, strict=True)
     ]
-    return Collected(trees, credits, report)
+    return Collected(trees, credits, report, context)
+
+
+def _rolled(
+    runner: EpisodeRunner, recipe: Recipe, plans: Sequence[TreePlan], step: int, teacher: EpisodeRunner | None
+) -> tuple[list[EpisodeTree], RunReport, Sequence[EpisodeTree]]:
+    """(rewarded trees, what they cost, trees of the memories they begin from) in the recipe's unit."""
+    unit = recipe.rollout.unit
+    if unit == "conversation":
+        return *runner.run(plans, step, step, recipe.reward), ()
+    if teacher is None:
+        raise ConfigError(f'rollout.unit is "{unit}", which needs a teacher; open one with `open_teacher`')
+    if unit == "demonstration":
+        return *teacher.run(plans, step, step, recipe.reward), ()
+    before = RunReport()
+    stored, context = stored_memories(teacher, plans, step, before)
+    groups = [
+        group
+        for plan, snapshots in zip(plans, stored, strict=True)
+        for group in decision_plans(plan.conversation, snapshots, recipe.rollout, recipe.eval.categories, plan.seed)
+    ]
+    trees, report = runner.run(groups, step, step, recipe.reward)
+    report.waves.each[:0] = before.waves.each
+    report.wave_seconds += before.wave_seconds
+    return trees, report, context
 
 
 def keep_trace(folder: Path, recipe: Recipe, step: int, trees: Sequence[EpisodeTree], report: RunReport) -> None:

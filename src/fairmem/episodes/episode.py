@@ -11,7 +11,7 @@ and whoever waits for this branch's memory gets the failure instead and ends wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairmem.agents import (
     Answerer,
@@ -29,7 +29,7 @@ from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine
 from fairmem.memory import Memory, MemoryBank, Op, OpContext, OpResult, StructuredMemory, StructuredOp
 from fairmem.policy import Message, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive
-from fairmem.trace import CallFailure, FailureKind, OpRecord, RoleTurn, StopReason
+from fairmem.trace import CallFailure, FailureKind, OpRecord, ParseOutcome, RoleTurn, StopReason
 from fairmem.types import Conversation
 
 
@@ -63,6 +63,15 @@ class Agents:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A branch that is one decision of the manager: the memory before it and the facts it is about, from one turn."""
+
+    memory: MemoryBank
+    facts: tuple[Fact, ...]
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BranchPlan:
     """Which part of which conversation a branch rolls out, from which memory, with which random stream.
 
@@ -73,6 +82,7 @@ class BranchPlan:
         seed: Seed of the branch; every call draws from a stream derived from it.
         temperature: Sampling temperature of the roles that write memory.
         reused: Nothing is sampled: the branch is what its parent did in these sessions, as a member of a local group.
+        given: Nothing is extracted: the manager decides once, about these facts and from this memory.
     """
 
     id: str
@@ -84,6 +94,7 @@ class BranchPlan:
     temperature: float
     parent: str | None = None
     reused: bool = False
+    given: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +109,14 @@ class BranchResult:
 
 def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: str = "") -> Routine[BranchResult]:
     """The routine of one branch, for `run_waves`. `prefix` makes branch ids unique on a shared board."""
-    contexts = [
-        TurnContext.from_chunk(plan.conversation, chunk)
-        for session in plan.conversation.sessions
-        if plan.first <= session.index <= plan.last
-        for chunk in split_session(session, agents.chunks_per_session)
-    ]
+    contexts = chunks_of(plan, agents)
     extracted: Sequence[tuple[RoleTurn | None, Extraction | None]] = [(None, None)] * len(contexts)
-    if isinstance(agents.writing, Manager):
-        extracted = yield from _extract(plan, agents, contexts)
     bank: Memory | CallFailure = agents.empty()
+    if plan.given is not None:
+        contexts = [replace(contexts[0], chunk=plan.given.chunk)]
+        extracted, bank = [(None, Extraction(plan.given.facts, ParseOutcome.OK))], plan.given.memory
+    elif isinstance(agents.writing, Manager):
+        extracted = yield from extract(plan, agents, contexts)
     if plan.parent is not None:
         bank = yield AwaitMemory(prefix + plan.parent, plan.first)
     if isinstance(bank, CallFailure):
@@ -126,7 +135,7 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
             if isinstance(bank, StructuredMemory):
                 written, bank = yield from _write_structured(plan, agents, context, bank)
             else:
-                turn, bank = yield from _write(plan, agents, context, extraction, bank)
+                turn, bank = yield from write(plan, agents, context, extraction, bank)
                 written = [turn]
             turns += written
             if written[-1].failure is not None:
@@ -134,6 +143,16 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
     for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
         board.publish(prefix + plan.id, session, bank)
     return BranchResult(plan, start, tuple(turns), bank)
+
+
+def chunks_of(plan: BranchPlan, agents: Agents) -> list[TurnContext]:
+    """The chunks that `plan` goes through, in order."""
+    return [
+        TurnContext.from_chunk(plan.conversation, chunk)
+        for session in plan.conversation.sessions
+        if plan.first <= session.index <= plan.last
+        for chunk in split_session(session, agents.chunks_per_session)
+    ]
 
 
 def reuse_branch(
@@ -181,7 +200,7 @@ def _skipped(plan: BranchPlan, agents: Agents, cause: CallFailure) -> RoleTurn:
     )
 
 
-def _extract(
+def extract(
     plan: BranchPlan, agents: Agents, contexts: Sequence[TurnContext]
 ) -> Routine[list[tuple[RoleTurn, Extraction | None]]]:
     """Extract every chunk; in one wave, or with history in one wave per chunk index."""
@@ -212,20 +231,25 @@ def _extract(
     return [done[i] for i in range(len(contexts))]
 
 
-def _write(
-    plan: BranchPlan, agents: Agents, context: TurnContext, extraction: Extraction | None, bank: MemoryBank
+def write(
+    plan: BranchPlan,
+    agents: Agents,
+    context: TurnContext,
+    extraction: Extraction | None,
+    bank: MemoryBank,
+    call: int = 0,
 ) -> Routine[tuple[RoleTurn, MemoryBank]]:
-    """One call of the manager, or of the single agent, and the memory after its operations."""
+    """One call of the manager, or of the single agent, and the memory after its operations; `call` as in `_request`."""
     writer: Manager | SingleAgent = agents.single or agents.manager
     facts: tuple[Fact, ...] = () if extraction is None else extraction.facts
     if isinstance(writer, SingleAgent):
         related = writer.related(bank, context)
-        request = _request(plan, writer, context, writer.prompt(context, related))
+        request = _request(plan, writer, context, writer.prompt(context, related), call)
     else:
         related = writer.related(bank, facts)
-        request = _request(plan, writer, context, writer.prompt(context, facts, related))
+        request = _request(plan, writer, context, writer.prompt(context, facts, related), call)
     (reply,) = yield Ask(writer.role, (request,))
-    turn = _turn(writer, context, request, reply)
+    turn = _turn(writer, context, request, reply, call)
     if isinstance(reply, CallFailure):
         return turn.model_copy(update={"bank_before": bank.hash, "bank_after": bank.hash}), bank
     cut = reply.stop is StopReason.LENGTH

@@ -16,7 +16,7 @@ from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
-from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
+from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats, run_waves
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
 from fairmem.episodes.state_values import answered_by_all, memories
@@ -153,6 +153,14 @@ class EpisodeRunner:
         ]
         report.local_groups, report.identical_groups = len(groups), identical_siblings(groups)
         return trees, report
+
+    def play(self, routines: Mapping[str, Routine[Result]], report: RunReport) -> dict[str, Result]:
+        """Run `routines`, which wait for no one's memory, with this runner's models; `report` takes their cost."""
+        started = time.perf_counter()
+        results, waves = run_waves(routines, MemoryBoard(), self.policies)
+        report.waves.each += waves.each
+        report.wave_seconds += time.perf_counter() - started
+        return results
 
     def dialogue_tokens(self, conversation: Conversation, session: int) -> int:
         """Tokens of what was said up to and including `session`, captions of images with it."""

@@ -55,10 +55,15 @@ def choose_questions(
         kept = [q for q in kept if any(where.get(turn) == about for turn in q.evidence)]
     if besides is not None:
         kept = [q for q in kept if all(where.get(turn) != besides for turn in q.evidence)]
-    if 0 < most < len(kept):
-        picked = python_rng(seed, "questions", session).sample(range(len(kept)), most)
-        kept = [kept[i] for i in sorted(picked)]
-    return tuple(kept)
+    return thinned(kept, most, seed, session)
+
+
+def thinned(questions: Sequence[Question], most: int, seed: int, session: int) -> tuple[Question, ...]:
+    """At most `most` of `questions` (0: all) in their order, drawn by `seed` and the session they are asked after."""
+    if 0 < most < len(questions):
+        picked = python_rng(seed, "questions", session).sample(range(len(questions)), most)
+        return tuple(questions[i] for i in sorted(picked))
+    return tuple(questions)
 
 
 class Quizzer:

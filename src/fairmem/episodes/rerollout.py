@@ -49,9 +49,10 @@ def plan_branches(conversation: Conversation, rollout: RolloutConfig, seed: int)
     memory as the rerollouts are.
     """
     numbers = [session.index for session in conversation.sessions]
+    alone = rollout.unit == "demonstration"  # compared with nothing
     plans = [
         BranchPlan(f"g{i}", conversation, numbers[0], numbers[-1], i, derive(seed, "global", i), rollout.temperature)
-        for i in range(rollout.global_group)
+        for i in range(1 if alone else rollout.global_group)
     ]
     all_sources = rollout.local_sources == "all"
     for local in choose_local(len(numbers), rollout.global_group, rollout.local_fraction, seed, all_sources):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fairmem.credit import Credit
+from fairmem.credit import Credit, CreditDiagnostics
 from fairmem.episodes.group import RunReport
 from fairmem.trace import Branch, EpisodeTree, ParseOutcome, Role
 
@@ -48,6 +48,7 @@ def step_metrics(
 ) -> dict[str, Number]:
     """Metrics of one step over all its trees.
 
+    `no_signal` is the share of the scored groups whose members all earned the same, so that nothing is learned of them.
     `f1` and `reward_local` are mean answer scores of the global and of the local memories; `bank_*` are means
     over the global branches; `parse_ok` is the share of replies in the expected form; `*_dropped` counts
     groups without contrast; `identical_groups` counts local groups whose members sampled the same tokens.
@@ -72,6 +73,7 @@ def step_metrics(
         "global_dropped": sum(d.global_groups.formed - d.global_groups.kept for d in counts),
         "local_groups": sum(d.local_groups.formed for d in counts),
         "local_dropped": sum(d.local_groups.formed - d.local_groups.kept for d in counts),
+        "no_signal": _no_signal(counts),
         "identical_groups": report.identical_groups,
         "waves": report.waves.waves,
         "calls": report.waves.calls,
@@ -85,6 +87,12 @@ def step_metrics(
     each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
     metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
+
+
+def _no_signal(counts: Sequence[CreditDiagnostics]) -> float | None:
+    kinds = [kind for count in counts for kind in (count.global_groups, count.local_groups)]
+    formed = sum(kind.formed for kind in kinds)
+    return sum(kind.zero_variance for kind in kinds) / formed if formed else None
 
 
 def step_timing(

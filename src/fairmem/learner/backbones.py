@@ -124,4 +124,5 @@ def _learner(policy: HFPolicy, recipe: Recipe, seed: int, start: Any | None = No
         reference = _opened("model.reference", model.reference, recipe).model
     settings = recipe.at(recipe.stages[0]).learner
     critic = Need.CRITIC in CREDIT_RULES[recipe.credit.rule].needs
-    return Learner(policy.model, reference, settings, temperature=recipe.rollout.temperature, seed=seed, critic=critic)
+    temperature = 1.0 if settings.loss == "imitation" else recipe.rollout.temperature  # nothing was sampled at it
+    return Learner(policy.model, reference, settings, temperature=temperature, seed=seed, critic=critic)

@@ -20,7 +20,7 @@ from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
 from fairmem.learner.forward import causal_model, sampled_logprobs, scored
-from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
+from fairmem.learner.losses import aggregate, imitation_loss, k3_kl, policy_loss, turn_mean
 from fairmem.learner.minibatches import minibatches
 from fairmem.learner.optim import Optimizer
 from fairmem.learner.reference import fingerprint, frozen_reference
@@ -82,6 +82,11 @@ class Learner:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     @property
+    def imitates(self) -> bool:
+        """Whether it learns from demonstrations, which have no log-probabilities and no group."""
+        return self.config.loss == "imitation"
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
@@ -94,7 +99,8 @@ class Learner:
             checked: The rows are some of those that `check_rows` has seen, and are not checked again.
 
         Returns:
-            Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates;
+            Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates (of
+            imitation `policy_loss` is its cross-entropy, and there are no ratios);
             `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
             `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
             when sampler and learner agree; `grad_norm` is the mean norm before clipping; `tokens` counts
@@ -109,7 +115,7 @@ class Learner:
         tally = Tally()
         if rows:
             if not checked:
-                check_rows(rows, logprobs=not self._recompute_old)
+                check_rows(rows, not self._recompute_old and not self.imitates, not self.imitates)
             old = self.logprobs(rows) if self._recompute_old else None
             reference = self._reference_logprobs(rows) if self.config.kl else None
             with self._training():
@@ -277,26 +283,15 @@ class Learner:
             logp, spread, values = scored(
                 self.model, batch, self._temperature, entropy_grad=config.entropy > 0, critic=self.critic
             )
-        policy = policy_loss(
-            logp,
-            old,
-            batch.advantage,
-            batch.turn_index,
-            batch.weights,
-            (config.clip_low, config.clip_high),
-            config.dual_clip,
-            config.ratio,
-            config.aggregation,
-            total,
-        )
 
         def over_turns(values_N: Tensor) -> Tensor:
             per_turn = turn_mean(values_N, batch.turn_index, len(batch.weights))
             return aggregate(per_turn, batch.turn_index, batch.weights, config.aggregation, total)
 
         bonus = over_turns(spread)
-        loss = policy.loss - config.entropy * bonus
-        tally.mean(policy_loss=policy.loss, entropy=bonus)
+        gain = self._gain(batch, logp, old, total, tally)
+        loss = gain - config.entropy * bonus
+        tally.mean(policy_loss=gain, entropy=bonus)
         if reference is not None:
             divergence = over_turns(k3_kl(logp, reference))
             loss = loss + config.kl * divergence
@@ -308,8 +303,17 @@ class Learner:
             tally.mean(value_loss=error)
         loss.backward()
         tally.mean(loss=loss)
+        tally.tokens(batch, logp.detach(), None if self.imitates else old)
+
+    def _gain(self, batch: PackedBatch, logp: Tensor, old: Tensor, total: float, tally: Tally) -> Tensor:
+        """The term of the loss that advantages weigh."""
+        config, turns = self.config, (batch.advantage, batch.turn_index, batch.weights)
+        if self.imitates:
+            return imitation_loss(logp, *turns, config.aggregation, total)
+        clip = (config.clip_low, config.clip_high)
+        policy = policy_loss(logp, old, *turns, clip, config.dual_clip, config.ratio, config.aggregation, total)
         tally.ratios(policy.ratio, policy.clipped)
-        tally.tokens(batch, logp.detach(), old)
+        return policy.loss
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
         if self._reference is not None:

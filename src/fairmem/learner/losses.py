@@ -127,6 +127,18 @@ def policy_loss(
     return PolicyLoss(aggregate(per_turn, turn_index, weights, aggregation, total), r.detach(), clipped)
 
 
+def imitation_loss(
+    logp: Tensor,
+    advantage: Tensor,
+    turn_index: Tensor,
+    weights: Tensor,
+    aggregation: Aggregation = "turn",
+    total: Tensor | float | None = None,
+) -> Tensor:
+    """Cross-entropy of demonstrated tokens, -A mean_t log p, in nats per token; arguments as of `policy_loss`."""
+    return aggregate(-turn_mean(logp, turn_index, len(advantage)) * advantage, turn_index, weights, aggregation, total)
+
+
 def k3_kl(logp: Tensor, reference_logp: Tensor) -> Tensor:
     """Per-token estimate of KL(policy || reference): exp(d) - d - 1 with d = reference - policy; 0 to 10, [N]."""
     difference = (reference_logp - logp).clamp(-KL_MAX, KL_MAX)

@@ -95,7 +95,7 @@ def bare_row(tree: EpisodeTree, branch: Branch, turn: RoleTurn) -> Row:
     )
 
 
-def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
+def check_rows(rows: Sequence[Row], logprobs: bool = True, compared: bool = True) -> None:
     """Hold the invariants of one step's rows.
 
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
@@ -105,7 +105,8 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
 
     Args:
         rows: All rows of one learner step.
-        logprobs: Whether recorded log-probabilities are needed (not when the learner recomputes them).
+        logprobs: Whether recorded log-probabilities are needed (not when the learner recomputes them, or imitates).
+        compared: Whether advantages come from comparisons; demonstrations are compared with nothing.
 
     Raises:
         CreditError: names the first row, or group, that breaks an invariant.
@@ -115,7 +116,7 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
         if problem:
             where = f"{row.conversation}/{row.rollout}, session {row.session}, chunk {row.chunk}, {row.role}"
             raise CreditError(f"row {index} ({where}): {problem}")
-    for group, members in _grouped(rows).items():
+    for group, members in _grouped(rows if compared else ()).items():
         problem = _group_problem(members)
         if problem:
             raise CreditError(f"group {group!r}: {problem}")

@@ -26,10 +26,12 @@ class Tally:
         self._ratios += len(ratio)
         self._add(ratio_mean=ratio.sum(), clip_fraction=clipped.sum())
 
-    def tokens(self, batch: PackedBatch, logp: Tensor, old: Tensor) -> None:
-        """Log-probabilities of the sampled tokens of `batch`, now and when they were sampled."""
+    def tokens(self, batch: PackedBatch, logp: Tensor, old: Tensor | None) -> None:
+        """Log-probabilities of the sampled tokens of `batch`, now and when they were sampled (None: demonstrated)."""
         self._sampled += len(logp)
         self._computed += batch.tokens
+        if old is None:
+            return
         difference = logp - old
         self._add(approx_kl=(difference.exp() - 1 - difference).sum())
         if not self._updates + self._skipped:

@@ -228,6 +228,10 @@ class HFPolicy:
         """Token ids of a prompt that has been rendered, `Sample.prompt_text` for example."""
         return self._renderer.ids(text)
 
+    def reply_ids(self, text: str) -> tuple[int, ...]:
+        """Token ids of `text` as a whole reply, the end-of-message token included, as if the model had written it."""
+        return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.eos[0])
+
     def token_ids(self, prompt: Prompt, reply: str = "") -> tuple[int, ...]:
         """Token ids of the rendered `prompt` with the beginning of a `reply` after it, as one text."""
         return self._renderer.ids(self._renderer.text(prompt) + reply)

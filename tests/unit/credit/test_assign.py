@@ -170,13 +170,14 @@ def test_trajectory_scope_compares_over_the_sessions_that_all_members_scored() -
     assert ("g2", "e1") not in credit.turns
 
 
-def test_turns_of_the_answerer_get_no_credit() -> None:
-    def branch(index: int, reward: float) -> Branch:
-        return Branch(
-            id=f"g{index}", kind="global", member=index, turns=(turn(1, "answerer"),), rewards=rewards(s1=reward)
-        )
+def test_an_answer_gets_credit_if_its_tokens_are_there_to_be_trained() -> None:
+    def branch(index: int, reward: float, ids: tuple[int, ...]) -> Branch:
+        answer = turn(1, "answerer").model_copy(update={"ids": ids})
+        return Branch(id=f"g{index}", kind="global", member=index, turns=(answer,), rewards=rewards(s1=reward))
 
-    assert assign(tree(branch(0, 0.0), branch(1, 1.0)), "grpo").turns == {}
+    assert assign(tree(branch(0, 0.0, ()), branch(1, 1.0, ())), "grpo").turns == {}
+    credit = assign(tree(branch(0, 0.0, (3,)), branch(1, 1.0, (4,))), "grpo", MEAN)
+    assert sorted(earned.advantage for earned in credit.turns.values()) == [-0.5, 0.5]
 
 
 def test_a_rule_may_be_a_function_and_the_settings_name_the_default_rule() -> None:

@@ -28,6 +28,12 @@ GIVES = {
     "vine_continue": (*TO_THE_END, "rollout.local_sources=all", "rollout.local_fraction=1.0"),
     "counterfactual": ("rollout.state_values=true",),
     "shrunk_counterfactual": ("rollout.state_values=true",),
+    "clone": (
+        "rollout.unit=demonstration",
+        "learner.loss=imitation",
+        "model.train=manager",
+        "rollout.local_fraction=0",
+    ),
 }
 """What a recipe sets besides the rule; nothing for the others."""
 

@@ -213,3 +213,18 @@ def test_recomputing_activations_changes_memory_and_not_the_gradient(tiny: MakeM
 def test_a_temperature_of_zero_is_refused(tiny: MakeModel) -> None:
     with pytest.raises(ConfigError, match="temperature above 0"):
         Learner(tiny(), temperature=0.0)
+
+
+def test_imitation_raises_the_probability_of_what_was_shown_without_log_probabilities_or_a_group(
+    tiny: MakeModel, row: MakeRow
+) -> None:
+    model = tiny()
+    learner = Learner(model, config=LearnerConfig(loss="imitation", lr=1e-2, warmup_steps=0, kl=0.0))
+    shown = [row(ids=(5, 6, 7), logprobs=()), row(prompt=(1, 9), ids=(8,), logprobs=(), group="alone")]
+    before = learner.logprobs(shown)
+    metrics = learner.step(shown)
+    # The loss before the update: mean over the two turns of minus their mean log-probability.
+    expected = -sum(float(logp.mean()) for logp in before) / 2
+    assert metrics["policy_loss"] == pytest.approx(expected, rel=1e-5) and "ratio_mean" not in metrics
+    after = learner.logprobs(shown)
+    assert all(float(b.sum()) > float(a.sum()) for a, b in zip(before, after, strict=True))

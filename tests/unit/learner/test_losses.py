@@ -15,6 +15,7 @@ from fairmem.learner.losses import (
     aggregate,
     denominator,
     entropy,
+    imitation_loss,
     k3_kl,
     policy_loss,
     token_logprobs,
@@ -137,3 +138,14 @@ def test_entropy_and_token_log_probabilities_of_known_distributions() -> None:
     # Uniform over 2: ln 2. (1/4, 3/4): 0.25 ln 4 + 0.75 ln(4/3) = 0.3465736 + 0.2157616.
     assert entropy(logits).tolist() == pytest.approx([0.6931472, 0.5623351], abs=1e-7)
     assert token_logprobs(logits, torch.tensor([1, 0])).tolist() == pytest.approx([-0.6931472, -1.3862944], abs=1e-7)
+
+
+def test_imitation_is_cross_entropy_per_turn_times_advantage() -> None:
+    # Turn 0: -(-1 - 3) / 2 = 2 nats per token; turn 1: 0.5, at weight 3.
+    logp = torch.tensor([-1.0, -3.0, -0.5])
+    turn, weights = torch.tensor([0, 0, 1]), torch.tensor([1.0, 3.0])
+    ones = torch.ones(2)
+    assert imitation_loss(logp, ones, turn, weights).item() == pytest.approx((2.0 + 3 * 0.5) / 4)
+    # Over tokens: (1 x 4 nats + 3 x 0.5) over 2 + 3 tokens of weight.
+    assert imitation_loss(logp, ones, turn, weights, "token").item() == pytest.approx((4.0 + 1.5) / 5)
+    assert imitation_loss(logp, torch.tensor([0.0, 2.0]), turn, weights).item() == pytest.approx(3 * 1.0 / 4)

@@ -82,3 +82,11 @@ def test_missing_log_probabilities_are_allowed_only_when_they_are_recomputed(row
     check_rows(rows, logprobs=False)
     with pytest.raises(CreditError, match="0 log-probabilities for 2"):
         check_rows(rows)
+
+
+def test_demonstrations_need_no_group_and_no_log_probabilities_but_tokens(row: MakeRow) -> None:
+    check_rows([row(logprobs=())], logprobs=False, compared=False)
+    with pytest.raises(CreditError, match="only one rollout"):
+        check_rows([row(logprobs=())], logprobs=False)
+    with pytest.raises(CreditError, match="no sampled tokens"):
+        check_rows([row(ids=(), logprobs=())], logprobs=False, compared=False)

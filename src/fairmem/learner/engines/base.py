@@ -155,6 +155,11 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"model.backbones is '{model.backbones}'",
         f"{only} trains two models in one run; use model.backbones=shared",
     )
+    yield (
+        recipe.rollout.unit != "conversation",
+        f"rollout.unit is '{recipe.rollout.unit}'",
+        f"only --engine embedded plays it; {engine} rolls out whole conversations, use rollout.unit=conversation",
+    )
     yield model.train != "all", f"model.train is '{model.train}'", f"{only} keeps one role frozen; use model.train=all"
     yield (
         model.reference not in ("start", "stage"),
