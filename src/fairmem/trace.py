@@ -153,6 +153,23 @@ class QuizItem(_Record):
     sessions: tuple[int, ...] = ()
     """Sessions that hold the question's evidence; credit is attributed to these."""
     failure: CallFailure | None = None
+    keep: ParseOutcome | None = None
+    """With distillation: what became of the list of entries that the reply keeps."""
+    kept: tuple[int, ...] = ()
+    """With distillation: ids of the entries shown that the reply keeps."""
+    grounds: tuple[int, ...] = ()
+    """With distillation: ids of the entries shown that came from a turn of the question's evidence."""
+
+    @property
+    def keep_precision(self) -> float | None:
+        """Share of the kept entries that hold evidence; None if nothing was kept."""
+        return len(set(self.kept) & set(self.grounds)) / len(self.kept) if self.kept else None
+
+    @property
+    def keep_recall(self) -> float | None:
+        """Share of the shown entries with evidence that were kept; None if none was shown, or nothing was asked."""
+        known = self.keep is not None and self.grounds
+        return len(set(self.kept) & set(self.grounds)) / len(self.grounds) if known else None
 
 
 class SessionReward(_Record):

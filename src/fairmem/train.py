@@ -161,7 +161,9 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     backbones = open_backbones(recipe)
     model, answering = recipe.model, recipe.answerer
     local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
-    answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
+    answerer: Policy = backbones.answerer or open_ready(
+        answering.path, answering.base_url, answering.api_key_env, **local
+    )
     policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
     runner = build_runner(recipe, policies)
     teacher = build_runner(recipe, open_teacher(recipe, policies)) if needs_teacher(recipe) else None

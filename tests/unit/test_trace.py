@@ -122,3 +122,12 @@ def test_a_damaged_line_is_named_by_number_and_field(tmp_path: Path) -> None:
     assert next(trees) == _tree()
     with pytest.raises(CheckpointError, match="line 3 is damaged at 'sessions'"):
         next(trees)
+
+
+def test_precision_and_recall_of_what_was_kept_are_derived() -> None:
+    item = QuizItem(question="q", category="temporal", after_session=1, gold="g", keep=ParseOutcome.OK)
+    half = item.model_copy(update={"kept": (1, 2), "grounds": (2, 3, 4)})
+    assert (half.keep_precision, half.keep_recall) == (1 / 2, 1 / 3)
+    assert (item.keep_precision, item.keep_recall) == (None, None)
+    unasked = half.model_copy(update={"keep": None, "kept": ()})
+    assert unasked.keep_recall is None

@@ -21,6 +21,7 @@ from fairmem.agents.compact import (
 )
 from fairmem.agents.context import Fact, TurnContext, by_update
 from fairmem.agents.decision import Decision
+from fairmem.agents.distill import Kept
 from fairmem.agents.extractor import Extraction, Extractor
 from fairmem.agents.hooks import Defense
 from fairmem.agents.manager import Manager
@@ -37,6 +38,7 @@ __all__ = [
     "Extraction",
     "Extractor",
     "Fact",
+    "Kept",
     "Manager",
     "NO_INFORMATION",
     "Shown",

@@ -2,19 +2,21 @@
 
 Source: Memory-R2 (arXiv 2605.21768), answer agent. Unlike the published code it is shown, for each entry, the
 date of the last change beside the date of creation, and it is told how to say that memory holds no answer.
+With `distill` it first says which entries it keeps (Memory-R1, 2508.19828; see `distill`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fairmem.agents.compact import parse_compact_answer, render_compact_answer
 from fairmem.agents.context import by_update
+from fairmem.agents.distill import Kept, read_keep_line, read_quotes
 from fairmem.agents.parsing import outcome_of, snippet
-from fairmem.agents.prompts import load_prompt
+from fairmem.agents.prompts import PromptName, load_prompt
 from fairmem.agents.wording import long_date, one_line, says_no_information
 from fairmem.memory import STORES, Entry, Hit, Memory, Retriever, StructuredMemory
 from fairmem.policy import Family, Message, Prompt
@@ -46,6 +48,7 @@ class Answerer:
         min_score: Least score, in the retriever's own unit, of an entry that is shown. The default lets every
             cosine pass: an entry that answers a question may share no word with it.
         max_tokens: Most tokens of a reply.
+        distill: Whether a reply first lists the entries it keeps.
 
     Raises:
         ConfigError: there is no such family.
@@ -57,16 +60,21 @@ class Answerer:
     min_score: float = -1.0
     max_tokens: int = 512
     per_store: int = 20
+    distill: bool = False
     role: ClassVar[Role] = "answerer"
 
     def __post_init__(self) -> None:
         """Load the prompt, so that a wrong family fails here and not in a run."""
-        load_prompt(self.family, self.role)
+        load_prompt(self.family, self._prompt_name)
 
     @property
     def prompt_hash(self) -> str:
         """SHA-256 of the prompt template."""
-        return load_prompt(self.family, self.role).prompt_hash
+        return load_prompt(self.family, self._prompt_name).prompt_hash
+
+    @property
+    def _prompt_name(self) -> PromptName:
+        return "distiller" if self.distill and self.family == "instruct" else self.role
 
     def ranked(self, bank: Memory, question_text: str, speakers: Sequence[str]) -> tuple[Entry, ...]:
         """The nearest entries of each speaker, the best of all first; of a structured memory, those of each store.
@@ -96,15 +104,35 @@ class Answerer:
             rows = [(entry.created_time, entry.updated_time, entry.content) for entry in shown]
             return (Message("user", render_compact_answer(rows, question_text)),)
         noted: dict[str, list[str]] = {speaker: [] for speaker in speakers}
-        for entry in shown:
-            noted.setdefault(entry.speaker, []).append(_dated(entry))
+        for entry, number in zip(shown, self._numbers(shown, speakers), strict=True):
+            noted.setdefault(entry.speaker, []).append(f"{number if self.distill else '-'} {_dated(entry)}")
         blocks = [
             "\n".join([f"Memories about {one_line(speaker)}:", *(lines or ["(none)"])])
             for speaker, lines in noted.items()
         ]
-        return load_prompt("instruct", self.role).render(
+        return load_prompt("instruct", self._prompt_name).render(
             {"memories": "\n".join(blocks), "question": one_line(question_text)}
         )
+
+    @staticmethod
+    def _numbers(shown: Sequence[Entry], speakers: Sequence[str]) -> list[int]:
+        """The number of each entry shown, from 1: as they stand in the prompt, speaker by speaker."""
+        known = list(dict.fromkeys([*speakers, *(entry.speaker for entry in shown)]))
+        order = sorted(range(len(shown)), key=lambda at: known.index(shown[at].speaker))
+        numbers = [0] * len(shown)
+        for number, at in enumerate(order, start=1):
+            numbers[at] = number
+        return numbers
+
+    def kept(self, text: str, truncated: bool, shown: Sequence[Entry], speakers: Sequence[str]) -> Kept | None:
+        """Which of the entries `shown` a reply keeps, as places in `shown`; None if it was not asked. Never raises."""
+        if not self.distill:
+            return None
+        if self.family == "compact":
+            return read_quotes(text, truncated, [entry.content for entry in shown])
+        read = read_keep_line(text, truncated, len(shown))
+        numbers = self._numbers(shown, speakers)
+        return replace(read, places=tuple(numbers.index(place + 1) for place in read.places))
 
     def parse(self, text: str, truncated: bool) -> Answer:
         """Read a reply; never raises.
@@ -126,7 +154,7 @@ class Answerer:
 def _dated(entry: Entry) -> str:
     made, changed = long_date(entry.created_time), long_date(entry.updated_time)
     dates = made if made == changed else f"{made}, changed {changed}"
-    return f"- [{dates}] {one_line(entry.content)}"
+    return f"[{dates}] {one_line(entry.content)}"
 
 
 def _tagged_answer(text: str, truncated: bool) -> tuple[str, bool, tuple[str, ...]]:

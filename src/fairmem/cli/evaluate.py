@@ -65,6 +65,9 @@ def register(commands: Any) -> None:
         f"{', '.join(PEERS)}, 'peers' takes each",
     )
     parser.add_argument("--score", choices=TEXT_SCORES, help="definition of the score (default: bag; choices: em)")
+    parser.add_argument(
+        "--distill", action="store_true", help="the answerer first lists the entries it keeps; the list is scored"
+    )
     parser.add_argument("--top-k", metavar="K", type=int, help="entries shown per speaker (default: as trained)")
     parser.add_argument(
         "--budget", metavar="N", type=int, default=0, help="most tokens of entries shown (default: no limit)"
@@ -104,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         categories=tuple(args.categories.split(",")) if args.categories else (),
         score=args.score or "",
         top_k=args.top_k,
+        distill=args.distill,
         budget=args.budget,
         concurrency=args.concurrency,
         prices=_prices(args.prices),

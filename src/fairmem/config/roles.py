@@ -68,7 +68,9 @@ class AgentsConfig(Section):
     related_min_score: float = 0.1
     """Entries below this retrieval score are not shown to the manager."""
     shown_per_speaker: Positive = 8
-    """Entries per speaker that the answerer sees (30 in Memory-R2)."""
+    """Entries per speaker that the answerer sees (30 in Memory-R2 and in Memory-R1)."""
+    distill: bool = False
+    """Whether the answerer first says which of the entries shown it keeps (Memory-R1); what it keeps is then scored."""
     shown_per_store: Positive = 20
     """Entries per store of a structured memory that the answerer sees, beside the core."""
     core_max_tokens: Positive = 512

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairmem.episodes.answering import answer_trees
 from fairmem.episodes.assemble import build_agents, build_runner, evaluation_plan, training_plan
 from fairmem.episodes.bandit import Pass, Snapshot, decision_plans, linked_questions, stored_memories, teach
 from fairmem.episodes.collect import Collected, collect, keep_trace, tree_plans
@@ -64,6 +65,7 @@ __all__ = [
     "TreePlan",
     "WaveStats",
     "after_step",
+    "answer_trees",
     "answered_by_all",
     "apply_ops",
     "apply_structured",

@@ -75,6 +75,7 @@ def build_agents(
             config.shown_per_speaker,
             max_tokens=config.answerer_max_tokens,
             per_store=config.shown_per_store,
+            distill=config.distill,
         ),
         config.chunks_per_session,
         config.history,

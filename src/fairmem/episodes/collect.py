@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fairmem.config import Recipe
 from fairmem.credit import CREDIT_RULES, Credit, Critic, Hindsight, Need, assign
+from fairmem.episodes.answering import answer_trees
 from fairmem.episodes.assemble import training_plan
 from fairmem.episodes.bandit import decision_plans, stored_memories
 from fairmem.episodes.curriculum import Conversations
@@ -100,6 +101,8 @@ def _rolled(
 ) -> tuple[list[EpisodeTree], RunReport, Sequence[EpisodeTree]]:
     """(rewarded trees, what they cost, trees of the memories they begin from) in the recipe's unit."""
     unit = recipe.rollout.unit
+    if recipe.model.train == "answerer":
+        return answer_trees(runner, plans, recipe.rollout, step)
     if unit == "conversation":
         return *runner.run(plans, step, step, recipe.reward), ()
     if teacher is None:

@@ -162,6 +162,10 @@ class EpisodeRunner:
         report.wave_seconds += time.perf_counter() - started
         return results
 
+    def memory_tokens(self, bank: Memory) -> int:
+        """Tokens of live entries."""
+        return bank.tokens(self._count)
+
     def dialogue_tokens(self, conversation: Conversation, session: int) -> int:
         """Tokens of what was said up to and including `session`, captions of images with it."""
         return sum(self._count(turn_text(t)) for s in conversation.sessions if s.index <= session for t in s.turns)

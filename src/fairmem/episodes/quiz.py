@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fairmem.agents import Answerer
 from fairmem.episodes.executor import sample_once
-from fairmem.memory import Memory
+from fairmem.memory import Entry, Memory
 from fairmem.metrics import source_score
 from fairmem.policy import Policy, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive, python_rng
@@ -98,18 +98,18 @@ class Quizzer:
         """
         prompts: list[Prompt] = []
         seeds: list[int] = []
-        shown: list[tuple[int, ...]] = []
+        shown: list[tuple[Entry, ...]] = []
         for job in jobs:
             for question in job.questions:
                 entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
                 prompts.append(self.answerer.prompt(question.text, entries, job.conversation.speakers))
-                shown.append(tuple(entry.id for entry in entries))
+                shown.append(entries)
                 seeds.append(derive(seed, "answer", job.conversation.id, job.session, question.id))
         replies = iter(zip(self._replies(prompts, seeds), shown, strict=True))
         items: list[tuple[QuizItem, ...]] = []
         for job in jobs:
             where = job.conversation.session_of_turn()
-            items.append(tuple(self._item(job, question, where, *next(replies)) for question in job.questions))
+            items.append(tuple(self.item(job, question, where, *next(replies)) for question in job.questions))
         return items
 
     def _replies(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
@@ -120,22 +120,30 @@ class Quizzer:
         ]
         return sample_once(self.policy, requests)
 
-    def _item(
-        self, job: QuizJob, question: Question, where: dict[str, int], reply: Reply, shown: tuple[int, ...]
+    def item(
+        self, job: QuizJob, question: Question, where: dict[str, int], reply: Reply, shown: Sequence[Entry]
     ) -> QuizItem:
+        """The answer in `reply`, scored; `where` is the session of every turn, `shown` the entries it was given."""
         sessions = tuple(sorted({where[turn] for turn in question.evidence if turn in where}))
         item = QuizItem(
             question=question.id,
             category=question.category,
             after_session=job.session,
             gold=question.answer,
-            shown=shown,
+            shown=tuple(entry.id for entry in shown),
             sessions=sessions or (job.session,),
         )
         if isinstance(reply, CallFailure):
             return item.model_copy(update={"failure": reply})
-        text = self.answerer.parse(reply.text, reply.stop is StopReason.LENGTH).text
-        return item.model_copy(update={"answer": text, "score": self._scored(text, question)})
+        cut = reply.stop is StopReason.LENGTH
+        text = self.answerer.parse(reply.text, cut).text
+        read = {"answer": text, "score": self._scored(text, question)}
+        kept = self.answerer.kept(reply.text, cut, shown, job.conversation.speakers)
+        if kept is not None:
+            grounds = tuple(entry.id for entry in shown if set(entry.sources) & set(question.evidence))
+            ids = tuple(shown[place].id for place in kept.places)
+            read |= {"keep": kept.outcome, "kept": ids, "grounds": grounds}
+        return item.model_copy(update=read)
 
     def _scored(self, text: str, question: Question) -> float:
         """By source the best over all answers that count as right."""

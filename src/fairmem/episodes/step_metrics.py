@@ -8,7 +8,7 @@ from typing import Literal
 
 from fairmem.credit import Credit, CreditDiagnostics
 from fairmem.episodes.group import RunReport
-from fairmem.trace import Branch, EpisodeTree, ParseOutcome, Role
+from fairmem.trace import Branch, EpisodeTree, ParseOutcome, QuizItem, Role
 
 Number = float | int | None
 _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
@@ -84,9 +84,23 @@ def step_metrics(
     for name in sorted(measured):  # Mem-alpha's parts, as weighted, over all sessions
         values = [r.parts.get(name) for b in whole for r in b.rewards]
         metrics[f"reward_{name}"] = _mean([value for value in values if value is not None])
+    metrics |= _distilled([item for branch in (*whole, *local) for item in branch.quiz])
     each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
     metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
+
+
+def _distilled(items: Sequence[QuizItem]) -> dict[str, Number]:
+    """Of answers with distillation: entries kept, precision and recall against evidence, and well-formed lists."""
+    asked = [item for item in items if item.keep is not None]
+    if not asked:
+        return {}
+    return {
+        "kept": _mean([float(len(item.kept)) for item in asked]),
+        "keep_precision": _mean([share for item in asked if (share := item.keep_precision) is not None]),
+        "keep_recall": _mean([share for item in asked if (share := item.keep_recall) is not None]),
+        "keep_ok": _mean([float(item.keep in _PARSED) for item in asked]),
+    }
 
 
 def _no_signal(counts: Sequence[CreditDiagnostics]) -> float | None:

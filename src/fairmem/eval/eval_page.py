@@ -10,6 +10,7 @@ from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.eval.summary import Summary, summarise
 from fairmem.eval.tables import (
     definition_table,
+    distillation_table,
     excluded_table,
     headline,
     judge_table,
@@ -47,6 +48,8 @@ def eval_page(result: EvalResult, summary: Summary, bad: BadKeys | None = None) 
         tables.append(memory_table(summary))
     if summary.retrieval.evidence_recall.n:
         tables.append(retrieval_table(summary))
+    if summary.distillation is not None:
+        tables.append(distillation_table({"": summary}))
     if summary.replies:
         tables.append(reply_table({"": summary}))
     if summary.ops:

@@ -50,6 +50,7 @@ class EvalRequest:
         categories: Those that count; empty: all, on LoCoMo and village all but adversarial.
         score: Key of `ANSWER_SCORES`; empty: `bag`, for multiple choice `em`.
         top_k: Entries shown per speaker; None: as the model was trained.
+        distill: Whether the answerer first lists the entries it keeps, which is then scored.
         budget: Most tokens of entries shown; 0: no limit.
         prices: Per million prompt and reply tokens, in one currency.
         out: Folder of the evaluation; None keeps nothing.
@@ -72,6 +73,7 @@ class EvalRequest:
     categories: tuple[str, ...] = ()
     score: str = ""
     top_k: int | None = None
+    distill: bool = False
     budget: int = 0
     concurrency: int = 16
     prices: tuple[float, float] | None = None
@@ -128,6 +130,7 @@ def _evaluate(
 ) -> tuple[dict[str, EvalResult], dict[str, str]]:
     """(memory -> result, memory -> why it was skipped)."""
     agents = agents_of(keepers["manager"], of_role(asked.model, "manager"))
+    agents = answering_of(agents, answerer, asked.distill)
     if asked.top_k is not None:
         agents = agents.model_copy(update={"shown_per_speaker": asked.top_k})
     base = Recipe(name="eval", seed=asked.seed, agents=agents, answerer=AnswererConfig(path=answerer))
@@ -248,6 +251,17 @@ def agents_of(keeper: Policy, model: str) -> AgentsConfig:
         manager_max_tokens=1024,
         answerer_max_tokens=512,
     )
+
+
+def answering_of(agents: AgentsConfig, answerer: str, distill: bool) -> AgentsConfig:
+    """`agents` with what concerns the answerer as it was trained, where its folder says that it was; or as asked."""
+    folder = folder_of(answerer)
+    about = read_about(folder) if folder is not None else {}
+    if about.get("role") == "answerer":
+        own = parse_recipe({"agents": about["agents"]}, where=f"{folder}: fairmem.json").agents
+        names = ("distill", "shown_per_speaker", "shown_per_store", "answerer_max_tokens")
+        agents = agents.model_copy(update={name: getattr(own, name) for name in names})
+    return agents.model_copy(update={"distill": True}) if distill else agents
 
 
 def _check(asked: EvalRequest) -> None:

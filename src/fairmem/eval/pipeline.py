@@ -27,7 +27,7 @@ from fairmem.eval.result import AnswerRecord, EvalHeader, EvalResult, MemoryReco
 from fairmem.eval.stages import StageFile, same_run
 from fairmem.memory import Entry, Memory, memory_from_json
 from fairmem.metrics import AnswerScore, EvidenceTrail, evidence_trail
-from fairmem.policy import SampleRequest
+from fairmem.policy import Sample, SampleRequest
 from fairmem.seeds import derive
 from fairmem.trace import CallFailure, StopReason
 from fairmem.types import Category, Conversation, Question
@@ -79,6 +79,8 @@ def run_pipeline(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         more = {"questions": asking.most_questions, "answerer_max_tokens": asking.answerer.max_tokens}
+        if asking.answerer.distill:
+            more["distill"] = 1
         same_run(folder / RUN, header, conversations, **more)
     stages = [StageFile(folder / name if folder is not None else None) for name in (INDEX, SEARCH, ANSWERS)]
     index, found, answers = stages
@@ -200,14 +202,30 @@ def _answer(
             prompt_tokens, reply_tokens = asking.calls.tokens(request)
             parsed = asking.answerer.parse(reply.text, reply.stop is StopReason.LENGTH)
             record = {"answer": parsed.text, "parse": parsed.outcome.value, "seconds": asking.calls.seconds(request)}
-            answers.add(item.key, {**record, "prompt_tokens": prompt_tokens, "reply_tokens": reply_tokens})
+            record |= {"prompt_tokens": prompt_tokens, "reply_tokens": reply_tokens}
+            answers.add(item.key, record | _distilled(item, reply, found, asking.answerer))
     say(f"{header.memory}: {len(work) - len(failures)} of {len(work)} answered")
     return failures
 
 
+def _distilled(item: _Work, reply: Sample, found: StageFile, answerer: Answerer) -> dict[str, Any]:
+    """What the reply keeps of the entries shown, and which of them hold evidence; nothing without distillation."""
+    shown = _shown(item, found)
+    kept = answerer.kept(reply.text, reply.stop is StopReason.LENGTH, shown, item.conversation.speakers)
+    if kept is None:
+        return {}
+    grounds = {entry.id for entry in shown if set(entry.sources) & set(item.question.evidence)}
+    both = sum(shown[place].id in grounds for place in kept.places)
+    return {"keep": kept.outcome.value, "kept": len(kept.places), "kept_grounds": both, "grounds": len(grounds)}
+
+
+def _shown(item: _Work, found: StageFile) -> tuple[Entry, ...]:
+    """The entries that the answerer is shown, in the order of its prompt."""
+    return by_update(_entries(item, found)[: found.records[item.key]["shown"]])
+
+
 def _request(item: _Work, found: StageFile, asking: Asking, header: EvalHeader) -> SampleRequest:
-    shown = by_update(_entries(item, found)[: found.records[item.key]["shown"]])
-    prompt = asking.answerer.prompt(item.question.asked, shown, item.conversation.speakers)
+    prompt = asking.answerer.prompt(item.question.asked, _shown(item, found), item.conversation.speakers)
     seed = answer_seed(item.conversation, item.question, header.seed)
     return SampleRequest(prompt, asking.answerer.max_tokens, header.temperature, seed, "answerer")
 
@@ -286,6 +304,10 @@ def _answer_record(
         prompt_tokens=reply.get("prompt_tokens"),
         reply_tokens=reply.get("reply_tokens"),
         seconds=reply.get("seconds"),
+        keep=reply.get("keep", ""),
+        kept=reply.get("kept", 0),
+        kept_grounds=reply.get("kept_grounds", 0),
+        grounds=reply.get("grounds", 0),
     )
 
 

@@ -6,6 +6,7 @@
 - difference: `{difference, low, high, p, n, conversations, unscored}`, after minus before, paired;
 - summary: `{score, categories: {name: interval}, memory: {entries, tokens, share}, m_fail, r_fail,
   retrieval: {evidence_recall, stored_recall, reciprocal_rank, shown, prompt_tokens},
+  distillation: {kept, precision, recall, formed} if the answerer lists what it keeps,
   parse: {role: interval}, replies: {"role outcome": count}, ops: {"OP outcome": count}, asked, unscored,
   failures: {kind: count}, conversations, failed_conversations}`;
 - comparison: `{score, categories, memory, m_fail, r_fail: differences, better, worse, unpaired}`.
@@ -105,6 +106,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
             name: interval_to_json(getattr(summary.retrieval, name))
             for name in ("evidence_recall", "stored_recall", "reciprocal_rank", "shown", "prompt_tokens")
         },
+        **_distillation(summary),
         "parse": {role: interval_to_json(interval) for role, interval in summary.parse.items()},
         "replies": summary.replies,
         "ops": summary.ops,
@@ -114,6 +116,15 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "conversations": summary.conversations,
         "failed_conversations": summary.failed,
     }
+
+
+def _distillation(summary: Summary) -> dict[str, Any]:
+    """Under `distillation`, if the answerer was asked for a list."""
+    found = summary.distillation
+    if found is None:
+        return {}
+    names = ("kept", "precision", "recall", "formed")
+    return {"distillation": {name: interval_to_json(getattr(found, name)) for name in names}}
 
 
 def _comparison(change: Comparison) -> dict[str, Any]:

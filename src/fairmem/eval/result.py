@@ -93,6 +93,8 @@ class AnswerRecord(_Record):
             what a judge checks, `kind` the dataset's own type of question.
         prompt_tokens: Of the answerer's prompt, `reply_tokens` of its reply, `seconds` its latency where measured.
         verdicts: Judge prompt -> verdict of a judge, where one was asked.
+        keep: With memory distillation, what became of the list of entries that the reply keeps (a `ParseOutcome`); ""
+            without. `kept` are entries on it, `grounds` entries shown that hold evidence, `kept_grounds` both.
     """
 
     conversation: str
@@ -121,6 +123,10 @@ class AnswerRecord(_Record):
     reply_tokens: int | None = None
     seconds: float | None = None
     verdicts: dict[str, bool | None] = {}
+    keep: str = ""
+    kept: int = 0
+    kept_grounds: int = 0
+    grounds: int = 0
 
 
 class EvalResult(_Record):

@@ -12,6 +12,7 @@ from fairmem.eval.summary import Comparison, Summary
 from fairmem.eval.tables import (
     DASH,
     change_table,
+    distillation_table,
     headline,
     memory_table,
     number,
@@ -42,6 +43,8 @@ def run_page(
     elif (result := run.after or run.before) and (summary := after or before):
         tables = [score_table(summary, result.header)] if summary.asked else []
         tables += [memory_table(summary)] if summary.conversations > summary.failed else []
+    distilled = any(side.distillation is not None for side in sides.values())
+    tables += [distillation_table(sides)] if distilled else []
     tables += [reply_table(sides)] if any(s.replies for s in sides.values()) else []
     tables += [op_table(sides)] if any(s.ops for s in sides.values()) else []
     tables += _run_tables(run, timing)

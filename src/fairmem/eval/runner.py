@@ -125,6 +125,10 @@ def _answers(conversation: Conversation, tree: EpisodeTree, bank: Memory | None)
                 lost=trail.lost if trail else 0,
                 unshown=trail.unshown if trail else 0,
                 reached=trail.reached if trail else 0,
+                keep="" if item.keep is None else item.keep.value,
+                kept=len(item.kept),
+                kept_grounds=len(set(item.kept) & set(item.grounds)),
+                grounds=len(item.grounds),
             )
         )
     return found

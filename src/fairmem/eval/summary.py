@@ -69,6 +69,23 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class Distillation:
+    """What answerers kept of the entries shown, over questions that were asked for a list.
+
+    Attributes:
+        kept: Entries kept.
+        precision: Share of them that hold evidence, over questions with evidence that kept any.
+        recall: Share of the shown entries with evidence that were kept, over questions that were shown any.
+        formed: Share of well-formed lists, empty ones among them.
+    """
+
+    kept: Interval
+    precision: Interval
+    recall: Interval
+    formed: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The numbers of one evaluation.
 
@@ -78,6 +95,7 @@ class Summary:
             categories that were asked.
         size: Size of the memories.
         retrieval: What the answerer was shown of the evidence.
+        distillation: What it kept of it; None where it was not asked for a list.
         m_fail: M-Fail: share of evidence turns that no live entry came from. Turn ids are given by the model
             and survive an update that drops the fact, so it can flatter a memory.
         r_fail: R-Fail: share of evidence turns that are in memory, but in no entry the answerer was shown.
@@ -106,6 +124,7 @@ class Summary:
     failures: dict[str, int]
     conversations: int
     failed: int
+    distillation: Distillation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +180,7 @@ def summarise(result: EvalResult, resamples: int = 10_000) -> Summary:
         failures=_failures(answers),
         conversations=len(memories),
         failed=len(memories) - len(built),
+        distillation=_distillation(draw, [answer for answer in answers if answer.keep]),
     )
 
 
@@ -259,7 +279,7 @@ class _Intervals:
 
 
 def _retrieval(draw: _Intervals, answers: Sequence[AnswerRecord]) -> Retrieval:
-    grounded = [answer for answer in answers if answer.lost + answer.unshown + answer.reached]
+    grounded = [answer for answer in answers if _grounded(answer)]
     stored = [answer for answer in grounded if answer.unshown + answer.reached]
     ranked = [answer for answer in grounded if answer.ranked]
 
@@ -272,6 +292,26 @@ def _retrieval(draw: _Intervals, answers: Sequence[AnswerRecord]) -> Retrieval:
         reciprocal_rank=mean([1 / a.rank if a.rank else 0.0 for a in ranked], ranked),
         shown=mean([float(a.shown) for a in answers], answers, math.inf),
         prompt_tokens=mean([a.prompt_tokens for a in answers], answers, math.inf),
+    )
+
+
+def _grounded(answer: AnswerRecord) -> bool:
+    """Whether the question has evidence in the conversation."""
+    return answer.lost + answer.unshown + answer.reached > 0
+
+
+def _distillation(draw: _Intervals, listed: Sequence[AnswerRecord]) -> Distillation | None:
+    if not listed:
+        return None
+
+    def mean(values: Sequence[float | None], most: float = 1.0) -> Interval:
+        return draw.mean(values, [answer.conversation for answer in listed], most)
+
+    return Distillation(
+        kept=mean([float(a.kept) for a in listed], math.inf),
+        precision=mean([a.kept_grounds / a.kept if a.kept and _grounded(a) else None for a in listed]),
+        recall=mean([a.kept_grounds / a.grounds if a.grounds else None for a in listed]),
+        formed=mean([float(a.keep in _PARSED) for a in listed]),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fairmem.eval.page import Span, Table
 from fairmem.eval.result import EvalHeader
-from fairmem.eval.summary import FEW, Comparison, Summary
+from fairmem.eval.summary import FEW, Comparison, Distillation, Summary
 from fairmem.metrics import Interval, PairedResult
 
 DASH = "–"
@@ -115,6 +115,23 @@ def retrieval_table(summary: Summary) -> Table:
     cells = tuple((name, number(mean.mean, d), spread(mean, d), str(mean.n)) for name, mean, d in rows if mean.n)
     note = "Means over questions; the first three over questions with evidence in the conversation. Rank: by match."
     return Table("Retrieval", ("", "mean", "95 %", "n"), cells, note)
+
+
+def distillation_table(sides: Mapping[str, Summary]) -> Table:
+    """What the answerer kept of the entries shown; `sides` are summaries that have it, by name."""
+    rows: list[tuple[str, Callable[[Distillation], Interval], int]] = [
+        ("entries kept", lambda d: d.kept, 1),
+        ("precision: kept entries that hold evidence", lambda d: d.precision, 3),
+        ("recall: evidence entries shown that were kept", lambda d: d.recall, 3),
+        ("well-formed lists", lambda d: d.formed, 3),
+    ]
+    found = {name: side.distillation for name, side in sides.items() if side.distillation is not None}
+    cells = tuple(
+        (what, *(f"{number(of(d).mean, digits)} {spread(of(d), digits)}" for d in found.values()))
+        for what, of, digits in rows
+    )
+    note = "Means over questions. An entry holds evidence if a turn of the question's evidence is among its sources."
+    return Table("Memory distillation", ("", *(name or "mean, 95 %" for name in found)), cells, note)
 
 
 def definition_table(definitions: Mapping[str, Interval]) -> Table:

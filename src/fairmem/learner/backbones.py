@@ -5,6 +5,8 @@
     separate          all           one model per role                each from its own rows
     either            one role      its model, and a frozen copy of   that role's model, from its own rows
                                     the start weights as the other
+    shared            answerer      `model.path` writes, frozen;      the answerer's model, from its answers
+                                    `answerer.path` answers
 
 With a shared model the role that is not trained would drift with the other's updates; hence the frozen copy.
 """
@@ -38,10 +40,12 @@ class Backbones:
     Attributes:
         policies: Who plays each role that writes memory.
         team: What learns from their turns; it trains the very models that play.
+        answerer: The model that answers, if that is the one that learns; it is then what is exported.
     """
 
     policies: Mapping[Role, HFPolicy]
     team: Team
+    answerer: HFPolicy | None = None
 
     @property
     def name(self) -> str:
@@ -55,13 +59,15 @@ class Backbones:
             CheckpointError: see `fairmem.learner.export`.
         """
         models = self._models()
+        if self.answerer is not None:
+            models, metadata = {_SHARED: self.answerer}, {**metadata, "role": "answerer"}
         for role, policy in models.items():
             place = folder if len(models) == 1 else folder / role
             export(policy.model, policy.tokenizer, place, {"prompts": policy.family, **metadata})
 
     def close(self) -> None:
         """Release the models."""
-        for policy in self._models().values():
+        for policy in (*self._models().values(), *([self.answerer] if self.answerer else [])):
             policy.close()
 
     def _models(self) -> dict[str, HFPolicy]:
@@ -79,6 +85,8 @@ def open_backbones(recipe: Recipe) -> Backbones:
         MissingExtraError: the recipe asks for adapters and `peft` is not installed.
     """
     model = recipe.model
+    if model.train == "answerer":
+        return _answering(recipe)
     if model.backbones == "shared" and model.train == "all":
         if is_pair(model.path):
             raise ConfigError(f"model.path is '{model.path}', a model per role; use model.backbones=separate")
@@ -98,6 +106,18 @@ def open_backbones(recipe: Recipe) -> Backbones:
     }
     owners: dict[Role, str] = {role: role for role in trained}
     return Backbones(policies, Team(members, owners))
+
+
+def _answering(recipe: Recipe) -> Backbones:
+    """Frozen writers, and an answerer that learns."""
+    path = recipe.model.path
+    if is_pair(path):
+        writers: dict[Role, HFPolicy] = {role: _opened("model.path", of_role(path, role), recipe) for role in WRITERS}
+    else:
+        writers = dict.fromkeys((*WRITERS, "single", "writer"), _opened("model.path", path, recipe))
+    policy = _opened("answerer.path", recipe.answerer.path, recipe)
+    learner = _learner(policy, recipe, derive(recipe.seed, "learner", "answerer"))
+    return Backbones(writers, Team({"answerer": learner}, {"answerer": "answerer"}), policy)
 
 
 def _same_start(model: ModelConfig) -> bool:

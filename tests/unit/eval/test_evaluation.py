@@ -8,7 +8,7 @@ import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.errors import ConfigError
-from fairmem.eval.evaluation import EvalRequest, agents_of, categories_of, evaluate_dataset
+from fairmem.eval.evaluation import EvalRequest, agents_of, answering_of, categories_of, evaluate_dataset
 from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
 from tests.unit.data.test_longmemeval import item
@@ -148,3 +148,30 @@ def test_types_of_question_of_the_dataset_have_a_table_of_their_own(tmp_path: Pa
     report = evaluate_dataset(EvalRequest("longmemeval", path, "scripted", memories=("oracle",)))
     assert "Score by the dataset's own type of question" in report
     assert "knowledge-update" in report and "abstention" in report
+
+
+def test_an_answerer_that_was_trained_is_shown_what_it_was_trained_on(tmp_path: Path) -> None:
+    writers, own = AgentsConfig(), AgentsConfig(distill=True, shown_per_speaker=12, chunks_per_session=4)
+    spec = told(tmp_path, role="answerer", agents=own.model_dump(mode="json"))
+    # What concerns writing is the writers' own.
+    assert answering_of(writers, spec, distill=False) == writers.model_copy(
+        update={"distill": True, "shown_per_speaker": 12}
+    )
+    for other in (told(tmp_path, agents=own.model_dump(mode="json")), "scripted"):
+        assert answering_of(writers, other, distill=False) == writers
+        assert answering_of(writers, other, distill=True).distill
+
+
+def test_what_an_answerer_keeps_is_in_the_result_and_in_the_report(tmp_path: Path) -> None:
+    asked = EvalRequest(
+        dataset="village", model="scripted", sessions=2, limit=2, seed=1, distill=True, out=tmp_path / "out"
+    )
+    report = evaluate_dataset(asked)
+    found = EvalResult.load(tmp_path / "out" / "eval.jsonl")
+    # The rules answer without quoting, which is a named outcome, or say that they know nothing.
+    assert {answer.keep for answer in found.answers} <= {"ok", "empty", "partial", "unparsable"}
+    assert {answer.keep for answer in found.answers} & {"unparsable", "partial"}
+    assert "Memory distillation" in report and "precision: kept entries that hold evidence" in report
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert set(written["summary"]["distillation"]) == {"kept", "precision", "recall", "formed"}
+    assert evaluate_dataset(asked) == report  # resumed

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fairmem.errors import ConfigError
-from fairmem.eval import compare, summarise
+from fairmem.eval import AnswerRecord, compare, summarise
 from tests.unit.eval.build import answer, memory, result
 
 
@@ -170,3 +170,24 @@ def test_the_same_evaluation_gives_the_same_numbers() -> None:
 def test_an_evaluation_of_nothing_has_no_numbers() -> None:
     summary = summarise(result([]))
     assert math.isnan(summary.overall.mean) and summary.asked == 0 and summary.parse == {}
+
+
+def test_distillation_is_precision_over_what_was_kept_and_recall_over_what_could_have_been() -> None:
+    def listed(number: int, kept: int, right: int, grounds: int, keep: str = "ok", reached: int = 1) -> AnswerRecord:
+        changes = {"keep": keep, "kept": kept, "kept_grounds": right, "grounds": grounds, "reached": reached}
+        return answer("c0", number, 1.0, **changes)
+
+    rows = [
+        listed(0, 2, 1, 1),  # precision 1/2, recall 1
+        listed(1, 1, 1, 4),  # precision 1, recall 1/4
+        listed(2, 0, 0, 1, "empty"),  # nothing kept: no precision, recall 0
+        listed(3, 3, 0, 0, "partial", reached=0),  # no evidence in the conversation: in neither
+        answer("c0", 4, 1.0),  # not asked for a list
+    ]
+    whole = result([[1.0]]).model_copy(update={"answers": tuple(rows)})
+    found = summarise(whole).distillation
+    assert found is not None
+    assert (found.precision.mean, found.precision.n) == (0.75, 2)
+    assert (found.recall.mean, found.recall.n) == (pytest.approx(1.25 / 3), 3)
+    assert (found.kept.mean, found.kept.n, found.formed.mean) == (1.5, 4, 0.75)
+    assert summarise(result([[1.0]])).distillation is None

@@ -12,7 +12,7 @@ import torch
 from fairmem.config import Recipe, parse_recipe
 from fairmem.errors import ConfigError
 from fairmem.learner import Row, open_backbones
-from fairmem.policy import is_pair, open_policy
+from fairmem.policy import is_pair, open_policy, read_about
 from fairmem.policy.hf import HFPolicy
 from tests.unit.learner.conftest import MakeRow
 from tests.unit.policy.conftest import build_model_folder
@@ -127,3 +127,20 @@ def test_what_cannot_be_trained_is_said_in_one_line(folder: Path, tmp_path: Path
     for key in ("path", "reference"):
         with pytest.raises(ConfigError, match=rf"model\.{key} is 'scripted'; training needs a model in this process"):
             open_backbones(recipe(folder, **{key: "scripted"}))
+
+
+def test_an_answerer_learns_from_its_answers_while_the_writers_stay(folder: Path, row: MakeRow, tmp_path: Path) -> None:
+    settings = recipe(folder, train="answerer").model_dump(mode="json")
+    settings |= {"answerer": {"path": str(folder)}}
+    settings["rollout"]["local_fraction"] = settings["reward"]["compression_lambda"] = 0.0
+    backbones = open_backbones(parse_recipe(settings))
+    assert backbones.answerer is not None and backbones.answerer not in backbones.policies.values()
+    writer, answerer = state(backbones.policies["manager"]), state(backbones.answerer)
+    answers = [row(role="answerer", rollout=f"g{at}", advantage=float(at or -1), ids=(40, 41)) for at in (0, 1)]
+    assert backbones.team.step(answers)["rows"] == 2
+    assert changed(backbones.answerer, answerer) and not changed(backbones.policies["manager"], writer)
+    # What it leaves is the answerer, and says so.
+    backbones.export(tmp_path / "model", {"run": "run"})
+    assert read_about(tmp_path / "model")["role"] == "answerer"
+    assert not changed(backbones.answerer, state(open_policy(str(tmp_path / "model"), device="cpu")))  # type: ignore[arg-type]
+    backbones.close()

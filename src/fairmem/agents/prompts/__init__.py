@@ -22,12 +22,15 @@ from fairmem.errors import ConfigError
 from fairmem.policy import Family, Message, Prompt
 from fairmem.trace import Role
 
-__all__ = ["FAMILIES", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
+__all__ = ["FAMILIES", "PromptName", "PromptTemplate", "Template", "VARIABLES", "load_prompt"]
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """`instruct`: JSON contracts for instruction-tuned models; `compact`: line formats for small trained models."""
 
-VARIABLES: dict[tuple[Family, Role], frozenset[str]] = {
+PromptName = Role | Literal["distiller"]
+"""A role, or `distiller`: the answerer that first lists what it keeps (instruct only; a compact one quotes anyway)."""
+
+VARIABLES: dict[tuple[Family, PromptName], frozenset[str]] = {
     ("compact", "extractor"): frozenset({"date", "turns"}),
     ("compact", "manager"): frozenset({"date", "entries", "facts"}),
     ("compact", "single"): frozenset({"date", "entries", "turns"}),
@@ -40,6 +43,7 @@ VARIABLES: dict[tuple[Family, Role], frozenset[str]] = {
         {"limit", "searching", "tools", "date", "speakers", "core", "semantic", "episodic", "turns"}
     ),
     ("instruct", "answerer"): frozenset({"memories", "question"}),
+    ("instruct", "distiller"): frozenset({"memories", "question"}),
 }
 """The variables the code gives to each template."""
 
@@ -122,7 +126,7 @@ class PromptTemplate:
 
 
 @cache
-def load_prompt(family: Family, role: Role) -> PromptTemplate:
+def load_prompt(family: Family, role: PromptName) -> PromptTemplate:
     """The shipped prompt of `role` in `family`, read and checked once.
 
     Raises:
