@@ -2,12 +2,13 @@
 
 Village conversations are new in every step, named by (data seed, step, number), so a resumed run sees what an
 undisturbed one would. Conversations from a file are cut to the stage's sessions and visited round robin in an
-order shuffled once per pass.
+order shuffled once per pass. With `data.questions` so are the first village conversations that have so many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,12 @@ class Conversations:
             if data.test_source:
                 self.test = self._other_test()
             self._check_validation("set data.validation_conversations above 0")
+            if data.questions:
+                self._train = self._limited(self._stream(longest), longest)
             return
         if data.mix:
             self._load_mix(longest)
+            self._train = self._limited(self._train, longest)
             return
         if not data.path:
             raise ConfigError(f"data.source is '{data.source}' but data.path is empty; add data.path=FILE")
@@ -64,6 +68,7 @@ class Conversations:
 
         self._train = chosen("train", data.train)
         self._check_questions(longest)
+        self._train = self._limited(self._train, longest)
         self.validation = chosen("validation", data.validation)
         self.test = self._other_test() if data.test_source else chosen("test", data.test)
         if data.test_source or DATASETS[data.source].stream:
@@ -76,6 +81,34 @@ class Conversations:
         if data.source == "village_patterns":
             options["patterns"] = data.patterns
         return load(data.source, difficulty=data.difficulty, start=start, **options)
+
+    def _stream(self, sessions: int) -> Iterator[Conversation]:
+        """The training conversations of the generator, one after the other; ten times as many as questions, at most."""
+        for index in range(10 * self._recipe.data.questions):
+            yield from self._generated("train", self._recipe.data.seed + self._recipe.seed + 1, 1, sessions, index)
+
+    def _limited(self, talks: Iterable[Conversation], sessions: int) -> Sequence[Conversation]:
+        """The first of `talks`, cut to `sessions` sessions, that have `data.questions` questions together, and no others.
+
+        Only questions that are asked at the end are kept and counted. Without a limit `talks` as they are.
+        """
+        most, categories = self._recipe.data.questions, self._recipe.eval.categories
+        if not most:
+            return list(talks)
+        kept = list[Conversation]()
+        left = most
+        for talk in talks:
+            whole = talk.truncated(sessions)
+            asked = [q for q in whole.questions_after(whole.sessions[-1].index) if q.category in categories][:left]
+            if asked:
+                kept.append(replace(whole, questions=tuple(asked)))
+            left -= len(asked)
+            if not left:
+                return kept
+        raise ConfigError(
+            f"data.questions is {most}, but the training conversations have {most - left} that are asked at their end; "
+            "name more conversations in data.train, or lower it"
+        )
 
     def _load_mix(self, longest: int) -> None:
         """The conversations of a mix, source by source; test ones share no original with them."""
@@ -124,7 +157,7 @@ class Conversations:
     def for_step(self, plan: StepPlan, count: int) -> list[Conversation]:
         """The `count` conversations of a training step, cut to the stage's sessions."""
         recipe = self._recipe
-        if not recipe.data.mix and recipe.data.source in _GENERATED:
+        if not recipe.data.mix and recipe.data.source in _GENERATED and not recipe.data.questions:
             seed = recipe.data.seed + recipe.seed + 1
             return list(self._generated("train", seed, count, plan.stage.sessions, plan.step * 1000))
         out: list[Conversation] = []

@@ -13,6 +13,7 @@ from fairmem.data.stream import marks
 from fairmem.data.village import generate
 from fairmem.episodes import Conversations, StepPlan, steps_of
 from fairmem.errors import ConfigError, DataError
+from fairmem.types import Conversation
 
 STAGES = (StageConfig(sessions=2, steps=3), StageConfig(sessions=4, steps=2), StageConfig(steps=0))
 SMALL = DataConfig(validation_conversations=2, test_conversations=3)
@@ -156,3 +157,43 @@ def test_a_mix_trains_on_all_its_sources_and_refuses_to_test_on_what_it_trains_o
         conversations("When was bridge number 0 opened to traffic ?\nlabel: 1")
     with pytest.raises(ConfigError, match="holds 1 conversations, expected at least 9"):
         conversations("Clean.", train=9)
+
+
+def counted(questions: int, **more: Any) -> Conversations:
+    data = SMALL.model_copy(update={"questions": questions, **more})
+    return Conversations(Recipe(stages=(StageConfig(sessions=3, steps=40),), data=data, seed=5))
+
+
+def visited(talks: Conversations, steps: int = 40) -> dict[str, Conversation]:
+    plans = steps_of(Recipe(stages=(StageConfig(sessions=3, steps=steps),)))
+    return {talk.id: talk for plan in plans for talk in talks.for_step(plan, 2)}
+
+
+def test_a_number_of_questions_is_met_exactly_and_visited_over_and_over() -> None:
+    few, many = visited(counted(20)), visited(counted(60))
+    assert [sum(len(talk.questions) for talk in found.values()) for found in (few, many)] == [20, 60]
+    assert all(question.holds_after(3) for talk in many.values() for question in talk.questions)
+    # The larger set begins with the smaller, whose last conversation it has in full.
+    *whole, cut = sorted(few, key=lambda name: int(name.rsplit("-", 1)[1]))
+    assert all(few[name] == many[name] for name in whole)
+    assert many[cut].questions[: len(few[cut].questions)] == few[cut].questions
+    # All of a pass before any of the next.
+    talks, plans = counted(60), steps_of(Recipe(stages=(StageConfig(sessions=3, steps=40),)))
+    first = [talk.id for plan in plans for talk in talks.for_step(plan, 1)][: len(many)]
+    assert sorted(first) == sorted(many)
+
+
+def test_without_a_number_every_step_is_new_and_held_out_conversations_do_not_depend_on_it() -> None:
+    assert len(visited(counted(0))) == 80
+    assert counted(20).test == counted(0).test and counted(20).validation == counted(0).validation
+
+
+def test_more_questions_than_a_file_has_are_refused_with_the_number_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    locomo.dump(generate(1, "train", 2, 2), path)
+    names = tuple(talk.id for talk in locomo.load(path))
+    there = sum(len(talk.questions_after(2)) for talk in locomo.load(path))
+    file = {"source": "locomo", "path": str(path), "train": names}
+    assert sum(len(t.questions) for t in visited(counted(3, **file)).values()) == 3
+    with pytest.raises(ConfigError, match=rf"data.questions is 9999, but the training conversations have {there} "):
+        counted(9999, **file)
