@@ -38,8 +38,8 @@ class DataConfig(Section):
     conversations_per_step: Positive = 2
     """Conversations rolled out per training step."""
     questions: Count = 0
-    """Questions to train on: the first conversations whose questions, asked at their end, are so many, visited over and
-    over; the last of them keeps a part of its questions. 0 is no limit: `village` makes new conversations every step."""
+    """Questions to train on: the first conversations whose questions, asked at their end, are so many, visited again
+    and again; the last of them keeps a part of its questions. 0: no limit, `village` makes new ones for every step."""
     mix: tuple[MixConfig, ...] = ()
     """Several datasets in place of `source`, each a table of `source`, `path`, `train` and `validation`: how many of
     its first conversations are trained on, and how many after them validated."""

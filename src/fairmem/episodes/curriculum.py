@@ -88,9 +88,9 @@ class Conversations:
             yield from self._generated("train", self._recipe.data.seed + self._recipe.seed + 1, 1, sessions, index)
 
     def _limited(self, talks: Iterable[Conversation], sessions: int) -> Sequence[Conversation]:
-        """The first of `talks`, cut to `sessions` sessions, that have `data.questions` questions together, and no others.
+        """The first of `talks`, cut to `sessions` sessions, that have `data.questions` questions together.
 
-        Only questions that are asked at the end are kept and counted. Without a limit `talks` as they are.
+        Only questions that are asked at the end are kept and counted. Without a limit, all of `talks` as they are.
         """
         most, categories = self._recipe.data.questions, self._recipe.eval.categories
         if not most:
