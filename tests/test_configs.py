@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairmem.config import find_recipe, load_recipe, save_resolved, shipped_recipes
+from fairmem.config import differences, find_recipe, load_recipe, save_resolved, shipped_recipes
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
@@ -187,3 +187,57 @@ def test_the_mem_alpha_recipe_holds_the_published_settings() -> None:
     assert found == MEM_ALPHA
     sources = [part.source for part in recipe.data.mix]
     assert len(set(sources)) == 8 and recipe.data.test_source == "memory_agent_bench"
+
+
+MEMORY_R1 = {
+    "who learns": "manager",
+    "unit and batch": ("bandit", 128, 1),
+    "temperature, greedy evaluation": (1.0, 0.0),
+    "reward": ("exact", 0.0),
+    "candidates per speaker, distilled": (30, True),
+    "learning rate": 1e-6,
+    "prompt and reply": (4096 + 2048, 2048),
+    "rows per device": 2,
+    "KL": 0.001,
+    "train, validation, test": (1, 1, 8),
+}
+"""What the paper states of Memory-R1, and the usual KL weight of those who rebuilt it."""
+
+
+@pytest.mark.parametrize("name", ["memory_r1_grpo_paper", "memory_r1_ppo_paper"])
+def test_the_memory_r1_recipes_hold_the_published_settings(name: str) -> None:
+    recipe = load_recipe(name)
+    agents, data, rollout, learner = recipe.agents, recipe.data, recipe.rollout, recipe.learner
+    found = {
+        "who learns": recipe.model.train,
+        "unit and batch": (rollout.unit, rollout.decisions, data.conversations_per_step),
+        "temperature, greedy evaluation": (rollout.temperature, recipe.eval.temperature),
+        "reward": (recipe.reward.f1, recipe.reward.compression_lambda),
+        "candidates per speaker, distilled": (agents.shown_per_speaker, agents.distill),
+        "learning rate": learner.lr,
+        "prompt and reply": (learner.pack_tokens, agents.manager_max_tokens),
+        "rows per device": learner.micro_tokens / learner.pack_tokens,
+        "KL": learner.kl,
+        "train, validation, test": (len(data.train), len(data.validation), len(data.test)),
+    }
+    assert found == MEMORY_R1
+    assert not {*data.train, *data.validation} & set(data.test) and "adversarial" not in recipe.eval.categories
+    assert learner.warmup_steps > 0 and learner.decay_steps == 0  # constant with warm-up
+
+
+def test_the_two_memory_r1_recipes_differ_in_rule_and_critic_only() -> None:
+    grpo, ppo = load_recipe("memory_r1_grpo_paper"), load_recipe("memory_r1_ppo_paper")
+    assert (grpo.credit.rule, grpo.credit.scale, ppo.credit.rule, ppo.learner.value_lr) == ("grpo", "std", "ppo", 1e-5)
+    changed = {line.split(":")[0] for line in differences(grpo, ppo)}
+    of_the_critic = {f"learner.value_{part}" for part in ("lr", "clip", "features", "coef")}
+    of_the_rule = {"credit.rule", "credit.scale", "credit.gamma", "credit.gae_lambda", "rollout.global_group", "name"}
+    assert changed <= of_the_critic | of_the_rule
+
+
+def test_the_small_memory_r1_recipes_train_and_test_on_the_same_conversations() -> None:
+    small = ("grpo", "ppo", "bandit", "bc", "answerer")
+    recipes = [load_recipe(f"memory_r1_{name}") for name in small]
+    for recipe in recipes:
+        data = recipe.data.model_copy(update={"conversations_per_step": 1})
+        assert data == recipes[0].data.model_copy(update={"conversations_per_step": 1})
+        assert (recipe.reward.f1, recipe.stages[0].sessions, recipe.steps) == ("exact", 8, 12)
