@@ -202,7 +202,8 @@ def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[st
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
     metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
     everything = [*collected.context, *collected.trees]
-    metrics["sampled_tokens"] = sampled_tokens(everything, recipe.model.train)
+    counted = recipe.model.train if plan.stage.counts == "trained" else "all"
+    metrics["sampled_tokens"] = sampled_tokens(everything, counted)
     keep_trace(bench.folder, bench.recipe, plan.step, everything, collected.report)
     return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
 

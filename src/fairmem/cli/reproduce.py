@@ -24,7 +24,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--seeds", metavar="N,N", help="the seeds (default: those of the matrix)")
     parser.add_argument("--budget", metavar="TOKENS", type=int, help="sampled tokens per run (default: the matrix's)")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="runs at a time (default: 1)")
-    parser.add_argument("--matrix", metavar="FILE", type=Path, help="another matrix of arms (default: the shipped one)")
+    parser.add_argument(
+        "--matrix", metavar="FILE", type=Path, help="another matrix of arms: a file, or `recipes`, which ships too"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), help="folder of the runs")
     parser.add_argument("--results", type=Path, help="folder of the report (default: that of the runs)")
     parser.add_argument("--list", action="store_true", help="print groups, arms and estimated time, and train nothing")

@@ -99,7 +99,9 @@ class StageConfig(Section):
     """Training steps, at most."""
     tokens: Positive | None = None
     """Sampled tokens of the trained roles, rerollouts included, after which the stage ends: with the step that reaches
-    them. The answerer's do not count. Left out, there is no budget."""
+    them. A frozen answerer's do not count. Left out, there is no budget."""
+    counts: Literal["trained", "written"] = "trained"
+    """Whose tokens those are: of the roles that learn, or of all roles that write memory, frozen ones too."""
     conversations_per_step: Positive | None = None
     """Overrides data.conversations_per_step."""
     global_group: Annotated[int, Field(ge=2)] | None = None

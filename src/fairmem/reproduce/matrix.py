@@ -1,4 +1,4 @@
-"""The matrix as data: groups of arms, each arm a set of overrides of one recipe, all with the same budget of tokens."""
+"""The matrix as data: groups of arms, each arm a recipe with overrides, all with the same budget of tokens."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from fairmem import toml
 from fairmem.config import Section
 from fairmem.errors import ConfigError
+
+SHIPPED = ("matrix", "recipes")
+"""Matrices that come with fairmem: the ablations of Memory-R2, and the four systems side by side."""
 
 MOST_STEPS = 100_000
 """Steps of a stage at most; its budget ends it long before."""
@@ -29,12 +32,28 @@ class Share(Section):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+class CommonTest(Section):
+    """Held-out village conversations that all arms of a group are tested on, with one answerer and one score."""
+
+    conversations: Annotated[int, Field(ge=1)] = 24
+    sessions: Annotated[int, Field(ge=1)] = 8
+    seed: int = 0
+    answerer: str = "bundled"
+    """As for `fairmem eval --answerer`."""
+    base_url: str = ""
+    """Address of the answerer, if it is an endpoint."""
+    score: str = "bag"
+    """A key of `fairmem.metrics.ANSWER_SCORES`; `bag` is token F1."""
+
+
 class Arm(Section):
     """One setting that is trained over all seeds."""
 
     name: Name
     about: str
     """What it is, in a few words."""
+    recipe: str = ""
+    """Name or file of its recipe, if it is another than the matrix's."""
     overrides: tuple[str, ...] = ()
     """Of the recipe, as `key=value`, after those of the matrix and of the group."""
     stages: tuple[Share, ...] = ()
@@ -57,6 +76,8 @@ class Group(Section):
     overrides: tuple[str, ...] = ()
     frontier: bool = False
     """Whether F1 is drawn against the size of the memory."""
+    test: CommonTest | None = None
+    """In place of the test of each run's own recipe, for arms that are not tested alike there."""
 
     @model_validator(mode="after")
     def _fits(self) -> Group:
@@ -75,10 +96,14 @@ class Group(Section):
 class Matrix(Section):
     """All groups."""
 
+    title: str = "Does fair credit help?"
+    """Of the page."""
     recipe: str
-    """Name or file of the recipe that arms are overrides of."""
+    """Name or file of the recipe that arms are overrides of, unless they name another."""
     budget: Annotated[int, Field(ge=1)]
-    """Sampled tokens of the trained roles per run (`stages[].tokens`)."""
+    """Sampled tokens per run (`stages[].tokens`)."""
+    counts: Literal["trained", "written"] = "trained"
+    """Whose tokens those are (`stages[].counts`)."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     seconds_per_kilotoken: Positive
     """Of training, evaluations apart: for estimates before any run is finished."""
@@ -107,16 +132,19 @@ class Matrix(Section):
 
 
 def load_matrix(path: Path | None = None) -> Matrix:
-    """The matrix in the file at `path`; None takes the one that ships.
+    """The matrix in the file at `path`, or the one of that name that ships; None takes that of the ablations.
 
     Raises:
         ConfigError: no such file, not TOML, or not a matrix; one line that names the place.
     """
+    shipped = {name: files("fairmem.reproduce") / f"{name}.toml" for name in SHIPPED}
+    name = "matrix" if path is None else str(path)
     try:
-        text = (path or files("fairmem.reproduce") / "matrix.toml").read_text(encoding="utf-8")
+        text = (path if path is not None and name not in shipped else shipped[name]).read_text(encoding="utf-8")
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a matrix of arms in TOML: {error}") from error
+        known = ", ".join(SHIPPED)
+        raise ConfigError(f"{path}: not a matrix of arms in TOML (shipped: {known}): {error}") from error
     try:
         return Matrix.model_validate_json(json.dumps(data))  # from JSON: strict, and TOML's arrays are tuples
     except ValidationError as error:
@@ -135,8 +163,10 @@ def arm_overrides(matrix: Matrix, group: Group, arm: Arm, budget: int | None = N
         budget: Sampled tokens per run, before the group's multiple; None takes the matrix's.
     """
     tokens = (budget or matrix.budget) * group.budget
-    stages = [
+    stages: list[dict[str, Any]] = [
         {"sessions": stage.sessions, "steps": MOST_STEPS, "tokens": max(1, round(tokens * stage.share))}
         for stage in arm.stages or group.stages
     ]
+    if matrix.counts != "trained":
+        stages = [{**stage, "counts": matrix.counts} for stage in stages]
     return (*matrix.overrides, *group.overrides, *arm.overrides, f"stages={toml.value(stages)}")

@@ -12,18 +12,25 @@ _HEAD = (
     "| arm | F1 | less the baseline's | verdict | by seed | p | evidence lost | memory / dialogue | steps "
     "| calls per step | seconds |"
 )
-_RULE = "|---" * 11 + "|"
+_COMMON_HEAD = (
+    "| arm | recipe | F1 | risen by | less the baseline's | verdict | by seed | p | tokens of the memory "
+    "| operations per conversation | tokens per answer | steps | seconds |"
+)
 
 
 def page(found: Mapping[str, Any]) -> str:
     """The page of a report (`fairmem.reproduce.report`)."""
     seeds = ", ".join(map(str, found["seeds"]))
+    several = any(arm["recipe"] != found["recipe"] for group in found["groups"] for arm in group["arms"])
+    who = "its trained roles" if found["counts"] == "trained" else "the roles that write memory, frozen or not,"
+    others = "(or the recipe it names) " if several else ""
     lines = [
-        "# Does fair credit help?",
+        f"# {found['title']}",
         "",
-        f"Every arm is `{found['recipe']}` with overrides, trained on seeds {seeds} until its trained roles have "
-        f"sampled {found['budget']:,} tokens (times the multiple of its group, if it says one), and tested on the same "
-        f"generated conversations, which no run has seen. {found['finished']} of {found['runs']} runs are finished.",
+        f"Every arm is `{found['recipe']}` {others}with overrides, trained on seeds {seeds} until {who} "
+        f"have sampled {found['budget']:,} tokens (times the multiple of its group, if it says one), and tested on the "
+        "same generated conversations, which no run has seen. "
+        f"{found['finished']} of {found['runs']} runs are finished.",
         "",
         "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
         "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
@@ -51,8 +58,9 @@ def verdict(difference: Mapping[str, Any] | None) -> str:
 
 
 def _group(group: Mapping[str, Any]) -> list[str]:
-    lines = [f"## {group['title']}", "", group["asks"], "", _HEAD, _RULE]
-    lines += [_row(group, arm) for arm in group["arms"]]
+    head, row = (_HEAD, _row) if group["test"] is None else (_COMMON_HEAD, _common_row)
+    lines = [f"## {group['title']}", "", group["asks"], "", *_tested(group["test"]), head]
+    lines += ["|---" * (head.count("|") - 1) + "|", *(row(group, arm) for arm in group["arms"])]
     lines += ["", *(f"- `{arm['name']}`: {arm['about']}" for arm in group["arms"])]
     missing = [(arm["name"], gap) for arm in group["arms"] for gap in arm["missing"]]
     if missing:
@@ -69,17 +77,51 @@ def _group(group: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
-    is_base = arm["name"] == group["baseline"]
+def _tested(test: Mapping[str, Any] | None) -> list[str]:
+    if test is None:
+        return []
+    return [
+        f"All are tested on the same {test['conversations']} conversations of {test['sessions']} sessions, whatever "
+        f"their recipe tests, answered by `{test['answerer']}` and scored by `{test['score']}`; *risen by* is the "
+        "difference to the model and agents before training. Operations are those that changed the memory; tokens per "
+        "answer are what the answerer reads and writes for a question.",
+        "",
+    ]
+
+
+def _compared(group: Mapping[str, Any], arm: Mapping[str, Any]) -> list[str]:
+    """The cells that compare an arm with the baseline."""
     difference = arm["difference"]
+    if arm["name"] == group["baseline"]:
+        return ["baseline", "", "", ""]
     by_seed = " ".join(_number(row["difference"], "+.3f") for row in arm["seeds"])
+    p = "" if difference is None else f"{difference['p']:.3f}"
+    return [_interval(difference, "+.3f"), verdict(difference), by_seed, p]
+
+
+def _named(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
+    return f"**{arm['name']}**" if arm["name"] == group["baseline"] else str(arm["name"])
+
+
+def _common_row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     cells = [
-        f"**{arm['name']}**" if is_base else arm["name"],
+        _named(group, arm),
+        f"`{arm['recipe']}`",
         _interval(arm["f1"], ".3f"),
-        "baseline" if is_base else _interval(difference, "+.3f"),
-        "" if is_base else verdict(difference),
-        "" if is_base else by_seed,
-        "" if difference is None else f"{difference['p']:.3f}",
+        _interval(arm["gain"], "+.3f"),
+        *_compared(group, arm),
+        *(_interval(arm[name], form) for name, form in (("bank_tokens", ".0f"), ("ops", ".1f"))),
+        _interval(arm["answer_tokens"], ".0f"),
+        *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "seconds")),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
+    cells = [
+        _named(group, arm),
+        _interval(arm["f1"], ".3f"),
+        *_compared(group, arm),
         _interval(arm["m_fail"], ".3f"),
         _interval(arm["share"], ".3f"),
         *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "waves", "seconds")),

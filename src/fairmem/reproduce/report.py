@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import load_recipe
+from fairmem.errors import CheckpointError
 from fairmem.eval import EvalResult, compare, summarise
+from fairmem.memory import OpOutcome
 from fairmem.metrics import sign_flip
 from fairmem.policy import weights_digest
 from fairmem.reproduce.frontier import Point, frontier
@@ -27,9 +29,14 @@ from fairmem.study import over_seeds
 FORMAT = "fairmem-reproduce"
 VERSION = 1
 
-MEASURES = ("f1", "gain", "m_fail", "share", "entries", "tokens", "steps", "waves", "calls", "seconds")
-"""Of a run: test F1, its rise by training, evidence lost (M-Fail), size of the memory as a share of the dialogue and in
-entries, sampled tokens, training steps, sequential generate calls and model calls per step, seconds of training."""
+MEASURES = (
+    *("f1", "gain", "m_fail", "share", "entries", "bank_tokens", "ops", "answer_tokens"),
+    *("tokens", "steps", "waves", "calls", "seconds"),
+)
+"""Of a run: test F1, its rise by training, evidence lost (M-Fail), size of the memory as a share of the dialogue, in
+entries and in tokens, operations that changed it per conversation, tokens that the answerer reads and writes per
+question (where the test counts them), sampled tokens, training steps, sequential generate calls and model calls per
+step, seconds of training."""
 _RESAMPLES = 10
 """Only means are taken from evaluations here; their own bootstrap intervals are in each run's report."""
 
@@ -52,14 +59,19 @@ def report(
         "format": FORMAT,
         "version": VERSION,
         "command": command,
+        "title": matrix.title,
         "recipe": matrix.recipe,
         "weights": weights_digest(load_recipe(matrix.recipe).model.path),
         "budget": budget or matrix.budget,
+        "counts": matrix.counts,
         "seeds": seeds,
         "runs": len(runs),
         "finished": len(measured),
         "groups": [_group(group, runs, measured, failures) for group in matrix.groups],
     }
+
+
+_CHANGING = tuple(f"{op} {OpOutcome.APPLIED.value}" for op in ("INSERT", "UPDATE", "DELETE", "CORE"))
 
 
 def save(found: Mapping[str, Any], path: Path) -> None:
@@ -82,6 +94,7 @@ def _group(
         "asks": group.asks,
         "baseline": group.baseline,
         "frontier": None,
+        "test": None if group.test is None else group.test.model_dump(mode="json"),
         "arms": arms,
     }
     if group.frontier and points:
@@ -108,6 +121,7 @@ def _arm(
     found: dict[str, Any] = {
         "name": arm.name,
         "about": arm.about,
+        "recipe": next(iter(runs.values())).recipe,
         "overrides": list(next(iter(runs.values())).overrides),
         "seeds": rows,
         "missing": missing,
@@ -124,14 +138,23 @@ def _arm(
 
 def _measured(run: Run) -> dict[str, Any]:
     """The measures of a finished run; None what it does not have."""
-    before, after = (summarise(EvalResult.load(run.folder / f"eval_{at}.jsonl"), _RESAMPLES) for at in _AT)
+    start, end = (EvalResult.load(path) if path.is_file() else None for path in run.evaluations)
+    if end is None:
+        raise CheckpointError(f"{run.evaluations[1]}: the run is finished, but its evaluation is not there")
+    after = summarise(end, _RESAMPLES)
+    before = summarise(start, _RESAMPLES).overall.mean if start is not None else math.nan
     steps = read_metrics(run.folder / "metrics.jsonl")
     values: dict[str, float | None] = {
         "f1": after.overall.mean,
-        "gain": after.overall.mean - before.overall.mean,
+        "gain": after.overall.mean - before,
         "m_fail": after.m_fail.mean,
         "share": after.size.share.mean,
         "entries": after.size.entries.mean,
+        "bank_tokens": after.size.tokens.mean,
+        "ops": _changes(end),
+        "answer_tokens": _mean(
+            [(a.prompt_tokens or 0) + (a.reply_tokens or 0) for a in end.answers if a.prompt_tokens]
+        ),
         "tokens": steps[-1]["sampled_tokens_total"] if steps else 0,
         "steps": len(steps),
         "waves": _mean([row["waves"] for row in steps]),
@@ -142,12 +165,16 @@ def _measured(run: Run) -> dict[str, Any]:
     return {"seed": run.seed, **plain}
 
 
-_AT = ("before", "after")
+def _changes(result: EvalResult) -> float | None:
+    """Operations that changed a memory, per conversation."""
+    built = [memory for memory in result.memories if not memory.failed]
+    applied = [sum(n for name, n in memory.ops.items() if name in _CHANGING) for memory in built]
+    return _mean([float(count) for count in applied])
 
 
 def _difference(base: Run, run: Run) -> float | None:
     """F1 of `run` less that of `base` over the questions both have scored; None if there are none."""
-    first, second = (EvalResult.load(one.folder / "eval_after.jsonl") for one in (base, run))
+    first, second = (EvalResult.load(one.evaluations[1]) for one in (base, run))
     change = compare(first, second, _RESAMPLES).overall.difference
     return change if math.isfinite(change) else None
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from fairmem.config import CHECKPOINTS, Recipe, load_recipe
 from fairmem.credit import check_rule
 from fairmem.errors import ConfigError, DataError
 from fairmem.policy import weights_digest
-from fairmem.reproduce.matrix import Arm, Group, Matrix, arm_overrides
+from fairmem.reproduce.common import EVALUATED, evaluate_common, lay_out_start, start_folder
+from fairmem.reproduce.matrix import Arm, CommonTest, Group, Matrix, arm_overrides
 from fairmem.runlog import duration, read_metrics
 from fairmem.study import finished, train_seed
 
@@ -32,23 +35,37 @@ class Run:
     """One training run.
 
     Attributes:
-        overrides: Of the matrix's recipe.
+        recipe: Name or file.
+        overrides: Of it.
         seed: Of the run.
         folder: Where it is, or will be.
         arms: The arms that it counts for.
         tokens: Its budget.
+        test: What it is tested on, if that is not in its recipe.
+        start: Where the model it begins with is tested so.
     """
 
+    recipe: str
     overrides: tuple[str, ...]
     seed: int
     folder: Path
     arms: tuple[ArmKey, ...]
     tokens: int
+    test: CommonTest | None = None
+    start: Path | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether it is over."""
-        return finished(self.folder)
+        """Whether it is over, and tested."""
+        tested = self.test is None or all(path.is_file() for path in self.evaluations)
+        return finished(self.folder) and tested
+
+    @property
+    def evaluations(self) -> tuple[Path, Path]:
+        """The evaluations before and after training."""
+        if self.start is not None:
+            return self.start / EVALUATED, self.folder / EVALUATED
+        return self.folder / "eval_before.jsonl", self.folder / "eval_after.jsonl"
 
 
 def plan_runs(matrix: Matrix, seeds: Sequence[int], out: Path, budget: int | None = None) -> list[Run]:
@@ -59,17 +76,19 @@ def plan_runs(matrix: Matrix, seeds: Sequence[int], out: Path, budget: int | Non
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ConfigError(f"--seeds is {','.join(map(str, seeds))}, expected different integers, as in 0,1,2,3,4")
-    planned: dict[str, tuple[tuple[str, ...], int, list[ArmKey]]] = {}
+    planned: dict[str, tuple[Run, list[ArmKey]]] = {}
     for group in matrix.groups:
         for arm in group.arms:
-            overrides = arm_overrides(matrix, group, arm, budget)
-            recipe = _recipe_of(matrix, group, arm, overrides)
-            entry = (overrides, sum(stage.tokens or 0 for stage in recipe.stages), list[ArmKey]())
-            planned.setdefault(_digest(recipe), entry)[2].append((group.name, arm.name))
+            source, overrides = arm.recipe or matrix.recipe, arm_overrides(matrix, group, arm, budget)
+            recipe = _recipe_of(source, group, arm, overrides)
+            tokens = sum(stage.tokens or 0 for stage in recipe.stages)
+            start = start_folder(recipe, group.test, out) if group.test is not None else None
+            run = Run(source, overrides, 0, out, (), tokens, group.test, start)
+            planned.setdefault(_digest(recipe, group.test), (run, []))[1].append((group.name, arm.name))
     return [
-        Run(overrides, seed, out / f"{arms[0][1]}-{digest}-s{seed}", tuple(arms), tokens)
+        replace(run, seed=seed, folder=out / f"{arms[0][1]}-{digest}-s{seed}", arms=tuple(arms))
         for seed in seeds
-        for digest, (overrides, tokens, arms) in planned.items()
+        for digest, (run, arms) in planned.items()
     ]
 
 
@@ -87,11 +106,18 @@ def run_matrix(matrix: Matrix, runs: Sequence[Run], jobs: int, say: Callable[[st
     waiting = [run for run in runs if not run.finished]
     say(f"{len(runs)} runs, {len(runs) - len(waiting)} finished; about {_left(matrix, runs, jobs)} left")
 
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    lock = Lock()
+
     def train(run: Run) -> None:
         try:
-            train_seed(
-                matrix.recipe, run.overrides, run.seed, run.folder, jobs, lambda text: say(f"{_named(run)} {text}")
-            )
+            train_seed(run.recipe, run.overrides, run.seed, run.folder, jobs, lambda text: say(f"{_named(run)} {text}"))
+            if run.test is not None and run.start is not None:
+                say(f"{_named(run)} seed {run.seed}: on the common test")
+                evaluate_common(run.test, run.folder, threads)
+                with lock:  # of one start the first run evaluates it, the others wait
+                    lay_out_start(load_recipe(run.recipe, run.overrides), run.start)
+                    evaluate_common(run.test, run.start, threads)
         except DataError as error:
             failures[run.folder] = str(error)
             say(f"{_named(run)}: FAILED: {error}")
@@ -141,18 +167,19 @@ def _seconds_per_token(matrix: Matrix, runs: Sequence[Run]) -> float:
     return seconds / sum(run.tokens for run in done) if seconds else matrix.seconds_per_kilotoken / 1000
 
 
-def _recipe_of(matrix: Matrix, group: Group, arm: Arm, overrides: Sequence[str]) -> Recipe:
+def _recipe_of(source: str, group: Group, arm: Arm, overrides: Sequence[str]) -> Recipe:
     try:
-        recipe = load_recipe(matrix.recipe, overrides)
+        recipe = load_recipe(source, overrides)
         check_rule(recipe)
     except ConfigError as error:
         raise ConfigError(f"group '{group.name}', arm '{arm.name}': {error}") from error
     return recipe
 
 
-def _digest(recipe: Recipe) -> str:
+def _digest(recipe: Recipe, test: CommonTest | None) -> str:
     settings: Mapping[str, object] = recipe.model_dump(mode="json", exclude={"name", "seed"})
-    text = json.dumps([settings, _weights(recipe.model.path)], sort_keys=True)
+    parts: list[object] = [settings, _weights(recipe.model.path)]
+    text = json.dumps(parts if test is None else [*parts, test.model_dump(mode="json")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
