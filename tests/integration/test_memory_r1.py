@@ -1,4 +1,4 @@
-"""Memory-R1 as its recipes have it, a step each on the bundled model: bandit, cloning, manager then answerer, one table."""
+"""Memory-R1 as its recipes have it, on the bundled model: bandit, cloning, manager then answerer, one table for all."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_every_row_applies_its_function_with_the_settings_of_the_recipe() -> Non
     assert shrunk.local_weight == shrunk_logo(REWARDS, LOCAL, 0.5, "loo").local_weight != 0.5
     for name in ("vine", "vine_continue"):
         assert np.allclose(advantages(name), np.diff(VALUES, axis=1))
-    covered = {*expected, "logo", "shrunk_logo", "vine", "vine_continue", "tree", "ppo"}
+    covered = {*expected, "logo", "shrunk_logo", "vine", "vine_continue", "tree", "ppo", "clone"}
     assert covered == set(CREDIT_RULES)
 
 
@@ -103,7 +103,11 @@ def test_a_session_in_which_one_rollout_alone_has_credit_is_left_out(name: str) 
         assert credit.diagnostics.global_groups.too_few_scored == 1
 
 
-@pytest.mark.parametrize("name", [n for n, rule in CREDIT_RULES.items() if rule.needs - {Need.SESSION_REWARDS}])
+ALWAYS_THERE = {Need.SESSION_REWARDS, Need.DEMONSTRATIONS}
+"""Needs of the recipe, not of the arrays."""
+
+
+@pytest.mark.parametrize("name", [n for n, rule in CREDIT_RULES.items() if rule.needs - ALWAYS_THERE])
 def test_a_rule_says_what_its_input_lacks(name: str) -> None:
     bare = RuleInput(REWARDS, LOCAL)
     if CREDIT_RULES[name].needs == frozenset({Need.FORKS}):
