@@ -153,6 +153,11 @@ class Conversations:
                 f"sessions of its {len(talks)} conversation(s), so nothing can be rewarded; "
                 "name conversations with questions, or other categories"
             )
+        if self._recipe.rollout.unit == "bandit" and not any(q.evidence for talk in talks for q in talk.questions):
+            raise ConfigError(
+                'rollout.unit is "bandit", which asks about a turn what rests on it, but no question of data.train '
+                "names the turns of its evidence; use rollout.unit=conversation"
+            )
 
     def for_step(self, plan: StepPlan, count: int) -> list[Conversation]:
         """The `count` conversations of a training step, cut to the stage's sessions."""

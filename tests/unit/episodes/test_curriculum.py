@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, StageConfig, parse_recipe
+from fairmem.config import CurriculumConfig, DataConfig, EvalConfig, Recipe, RolloutConfig, StageConfig, parse_recipe
 from fairmem.data import locomo
 from fairmem.data.stream import marks
 from fairmem.data.village import generate
@@ -198,3 +198,15 @@ def test_more_questions_than_a_file_has_are_refused_with_the_number_there_is(tmp
     assert sum(len(t.questions) for t in visited(counted(3, **file)).values()) == 3
     with pytest.raises(ConfigError, match=rf"data.questions is 9999, but the training conversations have {there} "):
         counted(9999, **file)
+
+
+def test_single_decisions_need_questions_that_name_their_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    talks = generate(1, "train", 1, 2)
+    bare = [replace(t, questions=tuple(replace(q, evidence=()) for q in t.questions)) for t in talks]
+    locomo.dump(bare, path)
+    data = SMALL.model_copy(update={"source": "locomo", "path": str(path), "train": (talks[0].id,)})
+    recipe = Recipe(data=data, rollout=RolloutConfig(unit="conversation"))
+    Conversations(recipe)
+    with pytest.raises(ConfigError, match=r"no question of data\.train names the turns of its evidence"):
+        Conversations(recipe.model_copy(update={"rollout": RolloutConfig(unit="bandit")}))
