@@ -74,4 +74,6 @@ def lay_out_start(recipe: Recipe, folder: Path) -> None:
         link = model / file.name
         if file.name != _ABOUT and file.is_file() and not link.exists():
             link.symlink_to(file.resolve())
-    (model / _ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    text = json.dumps(about) + "\n"
+    if not (model / _ABOUT).is_file() or (model / _ABOUT).read_text(encoding="utf-8") != text:
+        (model / _ABOUT).write_text(text, encoding="utf-8")  # written once: calls are recorded under its time
