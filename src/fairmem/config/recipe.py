@@ -77,6 +77,11 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         f"{alone} extractor and no manager to choose from; use model.train=all",
     )
     yield (
+        bool(model.frozen) and model.train in ("all", "answerer"),
+        f"model.frozen is '{model.frozen}'",
+        f"model.train is '{model.train}', so that no role is played by it; use model.train=manager or extractor",
+    )
+    yield (
         single and model.backbones == "separate",
         "model.backbones is 'separate'",
         f"{alone} second role to give a model to; use model.backbones=shared",

@@ -15,8 +15,11 @@ class ModelConfig(Section):
     backbones: Literal["shared", "separate"] = "shared"
     """Extractor and manager are two roles of one model, or each has a model of its own that learns from its turns."""
     train: Literal["all", "extractor", "manager", "answerer"] = "all"
-    """Whose turns are learned from; the other role is played by a frozen copy of the start weights. `answerer`: the
-    model of `answerer.path` learns to answer from memories that `path`, frozen, keeps."""
+    """Whose turns are learned from; the other role is played by a frozen copy of the start weights, or by `frozen`.
+    `answerer`: the model of `answerer.path` learns to answer from memories that `path`, frozen, keeps."""
+    frozen: str = ""
+    """The model of the role that is not trained, with `train` an extractor or a manager; empty: as `path` says.
+    `bundled:extractor` is the bundled model after `memory_r2_small`, which notes nearly all that is said."""
     reference: str = "start"
     """What the KL term compares with: `start` (the run's first weights), `stage` (the stage's first) or a folder."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

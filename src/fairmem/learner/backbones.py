@@ -4,7 +4,8 @@
     shared            all           one model in all roles            it does, from all rows
     separate          all           one model per role                each from its own rows
     either            one role      its model, and a frozen copy of   that role's model, from its own rows
-                                    the start weights as the other
+                                    the start weights, or the model
+                                    of `model.frozen`, as the other
     shared            answerer      `model.path` writes, frozen;      the answerer's model, from its answers
                                     `answerer.path` answers
 
@@ -94,10 +95,8 @@ def open_backbones(recipe: Recipe) -> Backbones:
         learner = _learner(policy, recipe, derive(recipe.seed, "learner"))
         roles: tuple[Role, ...] = (*WRITERS, "single", "writer")
         return Backbones(dict.fromkeys(roles, policy), Team({_SHARED: learner}, dict.fromkeys(roles, _SHARED)))
-    policies: dict[Role, HFPolicy] = {
-        role: _opened("model.path", of_role(model.path, role), recipe) for role in WRITERS
-    }
     trained: tuple[Role, ...] = WRITERS if model.train == "all" else (model.train,)
+    policies = {role: _of_writer(role, role in trained, recipe) for role in WRITERS}
     frozen = [policy.model for role, policy in policies.items() if role not in trained]
     # The other role's weights never change, so they can be the reference too and save a copy.
     start = frozen[0] if frozen and _same_start(model) else None
@@ -106,6 +105,13 @@ def open_backbones(recipe: Recipe) -> Backbones:
     }
     owners: dict[Role, str] = {role: role for role in trained}
     return Backbones(policies, Team(members, owners))
+
+
+def _of_writer(role: Role, trained: bool, recipe: Recipe) -> HFPolicy:
+    model = recipe.model
+    if model.frozen and not trained:
+        return _opened("model.frozen", of_role(model.frozen, role), recipe)
+    return _opened("model.path", of_role(model.path, role), recipe)
 
 
 def _answering(recipe: Recipe) -> Backbones:
@@ -121,7 +127,7 @@ def _answering(recipe: Recipe) -> Backbones:
 
 
 def _same_start(model: ModelConfig) -> bool:
-    return model.reference == "start" and not model.lora_rank and not is_pair(model.path)
+    return model.reference == "start" and not (model.lora_rank or model.frozen or is_pair(model.path))
 
 
 def _opened(key: str, path: str, recipe: Recipe) -> HFPolicy:

@@ -16,7 +16,9 @@ from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
 
-_BUNDLED = Path(fairmem.__file__).parent / "assets" / "base"
+_ASSETS = Path(fairmem.__file__).parent / "assets"
+_BUNDLED = {"": _ASSETS / "base", "extractor": _ASSETS / "extractor"}
+"""What follows `bundled:` -> the folder."""
 
 Opener = Callable[..., Policy]
 """(what follows the colon, **options) -> the policy."""
@@ -38,12 +40,12 @@ def _open_hf(argument: str, **options: Any) -> Policy:
 
 
 def _open_bundled(argument: str, **options: Any) -> Policy:
-    if argument:
-        raise ConfigError(f"policy 'bundled:{argument}': the bundled model takes no argument; write 'bundled'")
-    folder = _BUNDLED
+    folder = _BUNDLED.get(argument)
+    if folder is None:
+        raise ConfigError(f"policy 'bundled:{argument}': not known; expected 'bundled' or 'bundled:extractor'")
     if not folder.is_dir():
         raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
-    return _open_hf(str(folder), **{"name": "bundled", **options})
+    return _open_hf(str(folder), **{"name": f"bundled:{argument}".rstrip(":"), **options})
 
 
 def _open_openai(argument: str, **options: Any) -> Policy:
@@ -77,7 +79,7 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     """Open the policy that `spec` names.
 
     Args:
-        spec: `bundled`, `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
+        spec: `bundled` (or `bundled:extractor`), `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
         base_url: Address of the endpoint, for `openai`.
         options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ScriptedPolicy`; for a cassette
             `record`, the spec of the policy to record, with its options.
@@ -105,7 +107,7 @@ def folder_of(spec: str) -> Path | None:
     """The folder that `open_policy(spec)` reads a model from; None where the model is not in a folder here."""
     kind, _, argument = spec.partition(":")
     if kind == "bundled":
-        return _BUNDLED
+        return _BUNDLED.get(argument)
     if kind == "hf":
         return Path(argument)
     return None if kind in POLICIES else Path(spec)
