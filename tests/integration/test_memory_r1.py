@@ -48,7 +48,7 @@ def weights(folder: Path) -> dict[str, Any]:
 
 
 def test_a_bandit_step_compares_decisions_about_single_turns(tmp_path: Path) -> None:
-    (row,) = train(tmp_path / "run", "memory_r1_bandit", "rollout.global_group=4", "rollout.decisions=6")
+    (row,) = train(tmp_path / "run", "memory_r1_grpo", "rollout.global_group=4", "rollout.decisions=6")
     teacher, *groups = trees(tmp_path / "run")
     assert teacher.branches[0].id == "teacher" and not teacher.branches[0].failed
     assert 1 <= len(groups) <= 6 and row["global_groups"] == len(groups)
@@ -82,7 +82,7 @@ def test_cloning_moves_the_manager_towards_the_teacher_and_goes_on_where_it_was_
 def test_the_answerer_is_trained_on_what_the_trained_manager_keeps_and_is_evaluated_as_it_was(tmp_path: Path) -> None:
     from fairmem.eval import EvalRequest, EvalResult, evaluate_dataset
 
-    train(tmp_path / "manager", "memory_r1_bandit", "rollout.global_group=2", "rollout.decisions=2")
+    train(tmp_path / "manager", "memory_r1_grpo", "rollout.global_group=2", "rollout.decisions=2")
     keeper = tmp_path / "manager" / "model"
     options = (f"model.path={keeper}", "rollout.global_group=4", "rollout.max_questions=4", "rollout.temperature=1.3")
     (row,) = train(tmp_path / "answerer", "memory_r1_answerer", *options)
@@ -111,7 +111,7 @@ def test_the_answerer_is_trained_on_what_the_trained_manager_keeps_and_is_evalua
 
 
 MATRIX = """
-recipe = "memory_r1_bandit"
+recipe = "memory_r1_grpo"
 title = "Tiny"
 budget = 1
 counts = "written"
@@ -158,7 +158,7 @@ def test_systems_of_different_recipes_are_trained_and_tested_alike(
     assert main(command) == 0
     found = json.loads((tmp_path / "reproduce.json").read_text())
     bandit, alpha = found["groups"][0]["arms"]
-    assert (found["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_bandit", "mem_alpha_small")
+    assert (found["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_grpo", "mem_alpha_small")
     for arm in (bandit, alpha):
         for name in ("f1", "gain", "bank_tokens", "ops", "answer_tokens", "tokens"):
             assert arm[name]["n"] == 1, name

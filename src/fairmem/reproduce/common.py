@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fairmem.config import Recipe
 from fairmem.errors import ConfigError, DataError
-from fairmem.policy import folder_of, read_about, weights_digest
+from fairmem.policy import WRITERS, folder_of, read_about, weights_digest
 from fairmem.reproduce.matrix import CommonTest
 
 EVALUATED = Path("common") / "eval.jsonl"
@@ -53,27 +53,39 @@ def run_command(words: Sequence[str], log: Path, threads: int) -> int:
 
 
 def start_folder(recipe: Recipe, test: CommonTest, out: Path) -> Path:
-    """Where the model that `recipe` begins with is evaluated; named by its weights, its agents and the test."""
-    parts = [weights_digest(recipe.model.path), recipe.agents.model_dump(mode="json"), test.model_dump(mode="json")]
+    """Where the models that `recipe` begins with are evaluated; named by their weights, its agents and the test."""
+    weights = [weights_digest(model) for model in _start_models(recipe).values()]
+    parts = [*weights, recipe.agents.model_dump(mode="json"), test.model_dump(mode="json")]
     return out / f"start-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def lay_out_start(recipe: Recipe, folder: Path) -> None:
     """Put the start weights of `recipe` in `folder`/model, by links, with its agents noted as those to play it with.
 
+    Where another model plays the role that is not trained, there is one below it per role, as a run leaves them.
+
     Raises:
         ConfigError: they are not in a folder here.
     """
-    source = folder_of(recipe.model.path)
-    if source is None or not (source / "config.json").is_file():
-        raise ConfigError(f"model.path is '{recipe.model.path}': a common test needs one model, in a folder here")
-    about: Mapping[str, object] = {**read_about(source), "agents": recipe.agents.model_dump(mode="json")}
-    model = folder / "model"
+    for place, spec in _start_models(recipe).items():
+        source = folder_of(spec)
+        if source is None or not (source / "config.json").is_file():
+            raise ConfigError(f"model.path is '{spec}': a common test needs one model, in a folder here")
+        about: Mapping[str, object] = {**read_about(source), "agents": recipe.agents.model_dump(mode="json")}
+        _link(source, folder / "model" / place, json.dumps(about) + "\n")
+
+
+def _start_models(recipe: Recipe) -> dict[str, str]:
+    """Folder below `model` ("" is itself) -> the model there before training."""
+    path, frozen, trained = recipe.model.path, recipe.model.frozen, recipe.model.train
+    return {role: path if role == trained else frozen for role in WRITERS} if frozen else {"": path}
+
+
+def _link(source: Path, model: Path, about: str) -> None:
     model.mkdir(parents=True, exist_ok=True)
     for file in source.iterdir():
         link = model / file.name
         if file.name != _ABOUT and file.is_file() and not link.exists():
             link.symlink_to(file.resolve())
-    text = json.dumps(about) + "\n"
-    if not (model / _ABOUT).is_file() or (model / _ABOUT).read_text(encoding="utf-8") != text:
-        (model / _ABOUT).write_text(text, encoding="utf-8")  # written once: calls are recorded under its time
+    if not (model / _ABOUT).is_file() or (model / _ABOUT).read_text(encoding="utf-8") != about:
+        (model / _ABOUT).write_text(about, encoding="utf-8")  # written once: calls are recorded under its time

@@ -120,7 +120,7 @@ def test_a_decision_that_forgets_the_fact_earns_less_than_one_that_keeps_it() ->
 
 
 def test_a_step_of_the_recipe_collects_a_tree_per_turn_and_keeps_the_teachers_for_the_trace() -> None:
-    recipe = load_recipe("memory_r1_bandit", ["rollout.decisions=5", "rollout.global_group=2"])
+    recipe = load_recipe("memory_r1_grpo", ["rollout.decisions=5", "rollout.global_group=2"])
     found = collect(runner(), recipe, [plan()], 0, teacher=runner())
     assert len(found.trees) == 5 == len(found.credits) and [tree.conversation for tree in found.context] == ["c"]
     # 5 groups of 2 beside the teacher's 18 calls, in waves of the teacher (1 + 12) and of the decisions (1).

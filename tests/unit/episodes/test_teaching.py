@@ -69,8 +69,8 @@ def test_the_teacher_plays_the_trained_role_and_no_other() -> None:
     assert isinstance(taught["manager"], Demonstrations)
     assert taught["extractor"] is student and taught["answerer"] is student
     # Stored memories are played from, not imitated, so the teacher's words stay its own.
-    assert isinstance(open_teacher(recipe("memory_r1_bandit"), policies(student))["manager"], CarefulManager)
-    own = open_teacher(recipe("memory_r1_bandit", "teacher.path=policy"), policies(student))
+    assert isinstance(open_teacher(recipe("memory_r1_grpo"), policies(student))["manager"], CarefulManager)
+    own = open_teacher(recipe("memory_r1_grpo", "teacher.path=policy"), policies(student))
     assert own["manager"] is student
     assert not needs_teacher(recipe("memory_r1_grpo")) and needs_teacher(recipe())
 
