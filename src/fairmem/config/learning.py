@@ -72,6 +72,9 @@ class LearnerConfig(Section):
     """`ppo`: how far a value may move in an update before its loss is flat (reward units); 0 is anywhere."""
     value_features: Literal["shared", "detached"] = "shared"
     """`ppo`: whether the value loss trains the backbone too, or the head alone."""
+    value_warmup: Count = 0
+    """`ppo`: first steps in which the value loss alone is learned from; a critic that knows nothing calls every
+    reward a surprise, and whatever the policy does most is praised for it."""
     grad_clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     epochs: Positive = 1

@@ -299,7 +299,9 @@ class Learner:
         if values is not None:
             errors = value_loss(values, batch.value, batch.target, config.value_clip)
             error = aggregate(errors, batch.turn_index, batch.weights, config.aggregation, total)
-            loss = loss + config.value_coef * error
+            # Before it knows anything, advantages are whole returns, which praise whatever is done most.
+            warming = self.steps < config.value_warmup
+            loss = config.value_coef * error if warming else loss + config.value_coef * error
             tally.mean(value_loss=error)
         loss.backward()
         tally.mean(loss=loss)
