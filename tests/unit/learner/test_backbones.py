@@ -89,6 +89,20 @@ def test_the_role_that_is_not_trained_keeps_the_start_weights(
     assert learner._reference is roles[frozen].model
 
 
+def test_another_model_can_play_the_role_that_is_not_trained(folder: Path, row: MakeRow, tmp_path: Path) -> None:
+    other = build_model_folder(tmp_path / "other")
+    backbones = open_backbones(recipe(folder, train="manager", frozen=str(other)))
+    assert [backbones.policies[role].name for role in ("extractor", "manager")] == ["other", "tiny"]
+    (learner,) = backbones.team.members.values()
+    # The reference is the manager's own start, not the other model.
+    assert learner._reference is not backbones.policies["extractor"].model
+    before = state(backbones.policies["extractor"])
+    backbones.team.step(rows(row))
+    assert not changed(backbones.policies["extractor"], before)
+    backbones.export(tmp_path / "model", {})
+    assert is_pair(str(tmp_path / "model"))
+
+
 def test_a_reference_of_the_stage_is_a_copy_that_moves_while_the_frozen_role_does_not(
     folder: Path, row: MakeRow
 ) -> None:

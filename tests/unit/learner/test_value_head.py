@@ -73,6 +73,18 @@ def test_whether_the_value_loss_moves_the_backbone_is_a_setting(
     assert any(not torch.equal(a, b) for a, b in zip(start, learner.model.parameters(), strict=True)) is moves
 
 
+def test_the_policy_waits_while_the_critic_warms_up(tiny: MakeModel, random_rows: MakeRows) -> None:
+    config = CONFIG.model_copy(update={"value_features": "detached", "value_warmup": 1})
+    learner = Learner(tiny(), config=config, critic=True)
+    start = learner.weights()
+    rows = judged(random_rows(8), first_token, learner)
+    learner.step(rows)
+    changed = {name for name, weight in learner.weights().items() if not torch.equal(weight, start[name])}
+    assert changed == {"critic.out.weight", "critic.out.bias"}
+    learner.step(rows)
+    assert any(not torch.equal(w, start[n]) for n, w in learner.weights().items() if not n.startswith("critic."))
+
+
 def test_values_do_not_depend_on_packing_or_on_shared_prompts(tiny: MakeModel, random_rows: MakeRows) -> None:
     rows = random_rows(12)
     found: list[list[float]] = []
