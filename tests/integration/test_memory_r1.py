@@ -35,12 +35,14 @@ def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[reportU
     monkeypatch.setattr(train, "report_run", lambda folder: "")
 
 
-def train(folder: Path, name: str, *overrides: str, steps: int = 1, resume: bool = False) -> list[dict[str, Any]]:
+def train(
+    folder: Path, name: str, *overrides: str, steps: int = 1, sessions: int = 2, resume: bool = False
+) -> list[dict[str, Any]]:
     from fairmem.config import load_recipe
     from fairmem.train import run
     from tests.integration.build import metrics
 
-    recipe = load_recipe(name, [*SMALL, f"stages=[{{sessions = 2, steps = {steps}}}]", *overrides])
+    recipe = load_recipe(name, [*SMALL, f"stages=[{{sessions = {sessions}, steps = {steps}}}]", *overrides])
     assert run(recipe, folder, resume=resume) == 0
     return metrics(folder)
 
@@ -56,7 +58,8 @@ def weights(folder: Path) -> dict[str, Any]:
 
 
 def test_a_bandit_step_compares_decisions_about_single_turns(tmp_path: Path) -> None:
-    (row,) = train(tmp_path / "run", "memory_r1_bandit", "rollout.global_group=4", "rollout.decisions=6")
+    options = ("rollout.global_group=4", "rollout.decisions=6")
+    (row,) = train(tmp_path / "run", "memory_r1_bandit", *options, sessions=5)
     teacher, *groups = trees(tmp_path / "run")
     assert teacher.branches[0].id == "teacher" and not teacher.branches[0].failed
     assert 1 <= len(groups) <= 6 and row["global_groups"] == len(groups)
