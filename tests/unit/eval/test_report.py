@@ -282,3 +282,23 @@ def test_the_stages_of_a_curriculum_are_a_table_of_their_own(tmp_path: Path) -> 
     assert "3 steps done; the curriculum did without 1 more" in text
     told = json.loads((folder / "report.json").read_text())["training"]["stages"]
     assert [(s["name"], s["ending"]) for s in told] == [("stage 1", "promoted"), ("stage 2", "")]
+
+
+def test_a_run_whose_answerer_lists_what_it_keeps_shows_it_before_and_after(tmp_path: Path) -> None:
+    def listing(kept: int) -> EvalResult:
+        plain = result([[1.0], [0.0]])
+        kept_of = {"keep": "ok", "kept": kept, "kept_grounds": 1, "grounds": 2, "reached": 1}
+        return plain.model_copy(update={"answers": tuple(a.model_copy(update=kept_of) for a in plain.answers)})
+
+    folder = run_folder(tmp_path / "run", listing(4), listing(1))
+    report_run(folder)
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    table = text.partition("Memory distillation")[2]
+    # Of 4 kept entries one holds evidence, then of one; of 2 that do, one was kept both times.
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    assert "| before | after |" in table
+    assert re.search(r"\| 0\.250 .*\| 1\.000 ", rows["precision: kept entries that hold evidence"])
+    assert re.search(r"\| 0\.500 .*\| 0\.500 ", rows["recall: evidence entries shown that were kept"])
+    plain = run_folder(tmp_path / "plain", result([[1.0]]), result([[1.0]]))
+    report_run(plain)
+    assert "Memory distillation" not in (plain / "report.md").read_text(encoding="utf-8")

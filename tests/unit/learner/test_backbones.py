@@ -144,10 +144,9 @@ def test_what_cannot_be_trained_is_said_in_one_line(folder: Path, tmp_path: Path
 
 
 def test_an_answerer_learns_from_its_answers_while_the_writers_stay(folder: Path, row: MakeRow, tmp_path: Path) -> None:
-    settings = recipe(folder, train="answerer").model_dump(mode="json")
-    settings |= {"answerer": {"path": str(folder)}}
-    settings["rollout"]["local_fraction"] = settings["reward"]["compression_lambda"] = 0.0
-    backbones = open_backbones(parse_recipe(settings))
+    options = ("model.train=answerer", "rollout.local_fraction=0", "reward.compression_lambda=0")
+    settings = recipe(folder).model_dump(mode="json", exclude_none=True)
+    backbones = open_backbones(parse_recipe({**settings, "answerer": {"path": str(folder)}}, options))
     assert backbones.answerer is not None and backbones.answerer not in backbones.policies.values()
     writer, answerer = state(backbones.policies["manager"]), state(backbones.answerer)
     answers = [row(role="answerer", rollout=f"g{at}", advantage=float(at or -1), ids=(40, 41)) for at in (0, 1)]
