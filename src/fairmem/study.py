@@ -202,8 +202,8 @@ def seeds_table(study: dict[str, Any]) -> str:
     count = study["difference"]["n"]
     score = str(study.get("signature", "F1")).partition("[")[0]  # studies before it was kept were of F1
     lines = [
-        f"Test {score} before and after {study['steps']} steps, mean over {count} seeds with 95 % t interval over seeds, "
-        f"{study['test_conversations']} held-out conversations:",
+        f"Test {score} before and after {study['steps']} steps, mean over {count} seeds with 95 % t interval over "
+        f"seeds, {study['test_conversations']} held-out conversations:",
         "",
         "| questions | before | after | difference |",
         "|---|---|---|---|",

@@ -1,5 +1,7 @@
 """A model's folder with its weights rounded to bfloat16: half the size, for the models that ship in `assets`.
 
+`assets/extractor` was made by these two commands:
+
     fairmem train memory_r2_small
     python -m fairmem.pretrain.round_weights runs/memory_r2_small/model src/fairmem/assets/extractor
 """

@@ -222,6 +222,7 @@ SINGLE = {"agents": {"roles": "single"}}
     ("data", "expected"),
     [
         (SINGLE | {"model": {"train": "manager"}}, "model.train is 'manager', but agents.roles is 'single'"),
+        ({"model": {"frozen": "bundled"}}, "model.frozen is 'bundled', but model.train is 'all', so that no role"),
         (SINGLE | {"model": {"backbones": "separate"}}, "model.backbones is 'separate', but agents.roles is 'single'"),
         ({"agents": {"roles": "single", "history": True}}, "agents.history is on, but agents.roles is 'single'"),
         (
