@@ -37,9 +37,6 @@ class CreditConfig(Section):
 class LearnerConfig(Section):
     """The update: a policy gradient, or imitation."""
 
-    loss: Literal["policy", "imitation"] = "policy"
-    """`imitation` is cross-entropy on what was demonstrated (`rollout.unit = "demonstration"`); no clip, no ratio."""
-
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4
     """Peak learning rate of AdamW."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.99)
@@ -56,6 +53,8 @@ class LearnerConfig(Section):
     """The ratio is clipped above 1 + clip_high."""
     dual_clip: NonNegative = 3.0
     """Bound on the loss of negative advantages, in multiples of |A| (> 1); 0 turns it off."""
+    loss: Literal["policy", "imitation"] = "policy"
+    """`imitation` is cross-entropy on what was demonstrated (`rollout.unit = "demonstration"`); no clip, no ratio."""
     ratio: Literal["token", "turn"] = "turn"
     """Importance ratio per token, or per turn from the mean log-ratio of its tokens."""
     aggregation: Literal["token", "turn"] = "turn"
