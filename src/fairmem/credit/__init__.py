@@ -8,6 +8,7 @@ trace.
     logo.py         the same, plus groups of rerollouts from one shared memory (Memory-R2); shrunk_logo, ours
     tree.py, gigpo.py               groups of siblings, groups of equal memories
     vine.py, hcapo.py               values of states, hindsight; counterfactual.py, ours
+    counterfactual_op.py, by_op.py  ours: values of single operations, token by token
     ppo.py, gae.py                  a critic, turn by turn
     rule.py         what a rule is to the trainer, and what it may need
     table.py        CREDIT_RULES: every rule by its name in a recipe
@@ -23,7 +24,9 @@ from __future__ import annotations
 from fairmem.config import CreditConfig
 from fairmem.credit.assign import Credit, Judged, TurnCredit, assign
 from fairmem.credit.broadcast import broadcast
+from fairmem.credit.by_op import net
 from fairmem.credit.counterfactual import counterfactual, shrunk_counterfactual
+from fairmem.credit.counterfactual_op import DecisionCredit, counterfactual_op
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
 from fairmem.credit.dr_grpo import dr_grpo
 from fairmem.credit.gae import gae
@@ -39,7 +42,7 @@ from fairmem.credit.per_turn import per_turn
 from fairmem.credit.ppo import Track, TrackCredit, ppo
 from fairmem.credit.returns import discounted_returns
 from fairmem.credit.rloo import rloo
-from fairmem.credit.rule import CreditRule, Forest, Need, Rule, RuleInput
+from fairmem.credit.rule import CreditRule, Decisions, Forest, Need, Rule, RuleInput
 from fairmem.credit.shrunk_logo import shrunk_logo
 from fairmem.credit.table import CREDIT_RULES
 from fairmem.credit.tree import TreeCredit, tree
@@ -52,6 +55,8 @@ __all__ = [
     "CreditDiagnostics",
     "CreditRule",
     "Critic",
+    "DecisionCredit",
+    "Decisions",
     "Floats",
     "Forest",
     "GroupCounts",
@@ -75,6 +80,7 @@ __all__ = [
     "broadcast",
     "check_rule",
     "counterfactual",
+    "counterfactual_op",
     "discounted_returns",
     "dr_grpo",
     "gae",
@@ -85,6 +91,7 @@ __all__ = [
     "learns",
     "logo",
     "membuilder",
+    "net",
     "per_turn",
     "ppo",
     "rloo",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fairmem.credit.by_op import read_decisions
 from fairmem.credit.group import Floats
 from fairmem.credit.ppo import Track
 from fairmem.credit.rule import Forest, Need, RuleInput
@@ -94,6 +95,7 @@ def read_inputs(
         hindsight_G_S=_hindsight(siblings, tree.sessions, hindsight) if hindsight is not None else None,
         forest=_forest(siblings, forks, tree) if Need.TREE in needs else None,
         tracks_G=tuple(_track(b, tree, critic) for b in siblings) if critic is not None else None,
+        decisions=read_decisions(siblings, tree.conversation) if Need.OP_VALUES in needs else None,
     )
 
 

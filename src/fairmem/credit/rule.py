@@ -39,6 +39,8 @@ class Need(StrEnum):
     """A value head that is trained beside the policy."""
     HINDSIGHT_LOGPROB = "hindsight_logprob"
     """A second log-probability of what was sampled, given the outcome."""
+    OP_VALUES = "op_values"
+    """What the memory after a session would be worth without each of its operations, and which tokens wrote them."""
     PROVENANCE = "provenance"
     """Which turn wrote the entries that the answerer was shown."""
 
@@ -61,6 +63,19 @@ class Forest:
 
 
 @dataclass(frozen=True, slots=True)
+class Decisions:
+    """What rollouts made of each dialogue turn: the operations that give it as their source, taken together.
+
+    Attributes:
+        keys_D: (session, chunk, dialogue turn) of each decision; the turn is "" for operations that name none.
+        gains_G_D: Summed gains of those operations, 0 where a rollout had none; nan where one could not be measured.
+    """
+
+    keys_D: tuple[tuple[int, int, str], ...]
+    gains_G_D: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class RuleInput:
     """What a rule sees of one conversation: arrays, no trace.
 
@@ -74,6 +89,7 @@ class RuleInput:
         hindsight_G_S: Mean log-probability per token of a session's turns, given the outcome (`hindsight_logprob`).
         forest: Rollouts and rerollouts as one tree (`tree`).
         tracks_G: The turns of every rollout, with the critic's values (`critic`).
+        decisions: What the operations about each dialogue turn were worth (`op_values`).
     """
 
     rewards_G_S: Floats
@@ -85,6 +101,7 @@ class RuleInput:
     hindsight_G_S: Floats | None = None
     forest: Forest | None = None
     tracks_G: tuple[Track, ...] | None = None
+    decisions: Decisions | None = None
 
 
 CreditRule = Callable[[RuleInput, CreditConfig], LogoCredit]

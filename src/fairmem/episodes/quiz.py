@@ -94,11 +94,14 @@ class Quizzer:
         prompts: list[Prompt] = []
         seeds: list[int] = []
         shown: list[tuple[int, ...]] = []
+        known: dict[tuple[int, str, str], tuple[Prompt, tuple[int, ...]]] = {}  # one memory may be asked twice
         for job in jobs:
             for question in job.questions:
-                entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
-                prompts.append(self.answerer.prompt(question.text, entries, job.conversation.speakers))
-                shown.append(tuple(entry.id for entry in entries))
+                key = (id(job.bank), job.conversation.id, question.id)
+                if key not in known:
+                    known[key] = self._shown(job, question)
+                prompts.append(known[key][0])
+                shown.append(known[key][1])
                 seeds.append(derive(seed, "answer", job.conversation.id, job.session, question.id))
         replies = iter(zip(self._replies(prompts, seeds), shown, strict=True))
         items: list[tuple[QuizItem, ...]] = []
@@ -106,6 +109,12 @@ class Quizzer:
             where = job.conversation.session_of_turn()
             items.append(tuple(self._item(job, question, where, *next(replies)) for question in job.questions))
         return items
+
+    def _shown(self, job: QuizJob, question: Question) -> tuple[Prompt, tuple[int, ...]]:
+        """What the answerer is asked, and the ids of the entries it sees."""
+        entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
+        prompt = self.answerer.prompt(question.text, entries, job.conversation.speakers)
+        return prompt, tuple(entry.id for entry in entries)
 
     def _replies(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
         role = self.answerer.role

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fairmem.credit import Credit
+from fairmem.credit import Credit, net
 from fairmem.episodes.group import RunReport
 from fairmem.trace import Branch, EpisodeTree, ParseOutcome, Role
 
@@ -82,9 +82,23 @@ def step_metrics(
     for name in sorted(measured):  # Mem-alpha's parts, as weighted, over all sessions
         values = [r.parts.get(name) for b in whole for r in b.rewards]
         metrics[f"reward_{name}"] = _mean([value for value in values if value is not None])
+    metrics |= _op_metrics(whole, report)
     each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
     metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
+
+
+def _op_metrics(whole: Sequence[Branch], report: RunReport) -> dict[str, Number]:
+    """Where operations were valued: questions asked for that, and what one of each kind that changed memory gained."""
+    if not report.op_items:
+        return {}
+    gains: dict[str, list[float]] = {"INSERT": [], "UPDATE": [], "DELETE": []}
+    for branch in whole:
+        known = {turn.id: turn for turn in branch.turns}
+        for gain in branch.gains:
+            gains.setdefault(known[gain.turn].ops[gain.op].op, []).append(net(gain))
+    measured = {name: [value for value in values if value == value] for name, values in gains.items()}
+    return {"op_questions": report.op_items} | {f"gain_{name.lower()}": _mean(v) for name, v in measured.items()}
 
 
 def step_timing(

@@ -288,6 +288,7 @@ class Learner:
             config.ratio,
             config.aggregation,
             total,
+            batch.token_advantage,
         )
 
         def over_turns(values_N: Tensor) -> Tensor:

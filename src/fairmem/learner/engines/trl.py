@@ -204,6 +204,8 @@ class TrlEngine:
 
     def refusals(self, recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         """What the recipe asks for that TRL does not do here."""
+        from fairmem.credit import CREDIT_RULES, Need
+
         yield from common_refusals(recipe, "trl")
         learner, path = recipe.learner, recipe.model.path
         yield folder_of(path) is None, f"model.path is '{path}'", "TRL trains a model in a folder; give one"
@@ -216,6 +218,11 @@ class TrlEngine:
             recipe.credit.local_weight not in (0.0, 1.0),
             f"credit.local_weight is {recipe.credit.local_weight}",
             "TRL's loss has no row weights; use 1, or --engine verl",
+        )
+        yield (
+            Need.OP_VALUES in CREDIT_RULES[recipe.credit.rule].needs,
+            f"credit.rule is '{recipe.credit.rule}'",
+            "it credits tokens, and TRL's loss a reply as one; use another rule, or --engine embedded or verl",
         )
         yield (
             learner.ratio == "turn" and learner.aggregation == "token",
