@@ -83,14 +83,14 @@ def _size(front: Mapping[str, Any]) -> str:
     elif lost is None:
         cost, equal = f"No seed is finished in both this arm and `{front['best']}`, which has the highest F1. ", None
     else:
-        cost = f"F1 less that of `{front['best']}`, the highest: {_interval(lost, '+.3f')}. "
+        cost = f"F1 less that of `{front['best']}`, the highest: {_interval(lost, '+.3f')} (equal if it reaches 0). "
         equal = None if lost["high"] is None else lost["high"] >= 0
     if share > goal:
         return f"{size}{cost}The goal, at most {goal:.0%} at equal F1, is not met: the memory is larger."
     if equal is None:
         return f"{size}{cost}Whether the goal is met, at most {goal:.0%} at equal F1, takes more seeds to tell."
     met = "is met" if equal else "is not met: F1 is lower"
-    return f"{size}{cost}The goal, at most {goal:.0%} at equal F1 (0 is in the interval), {met}."
+    return f"{size}{cost}The goal, at most {goal:.0%} at equal F1, {met}."
 
 
 def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
