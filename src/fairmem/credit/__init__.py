@@ -13,7 +13,7 @@ trace.
     rule.py         what a rule is to the trainer, and what it may need
     table.py        CREDIT_RULES: every rule by its name in a recipe
     needs.py        refuses a recipe that cannot give what its rule needs
-    inputs.py       EpisodeTree -> arrays; assign.py: arrays -> credit per (branch, turn)
+    inputs.py       EpisodeTree -> arrays; assign.py: arrays -> credit per (branch, turn); parts.py: one reward of many
     diagnostics.py  how many groups that credit rests on
 
 To add a rule: a pure function in its own file, a row in `CREDIT_RULES`, a test as tests/unit/credit/test_logo.py.
@@ -24,7 +24,6 @@ from __future__ import annotations
 from fairmem.config import CreditConfig
 from fairmem.credit.assign import Credit, Judged, TurnCredit, assign
 from fairmem.credit.broadcast import broadcast
-from fairmem.credit.by_op import net
 from fairmem.credit.counterfactual import counterfactual, shrunk_counterfactual
 from fairmem.credit.counterfactual_op import DecisionCredit, counterfactual_op
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
@@ -38,6 +37,7 @@ from fairmem.credit.inputs import Critic, Hindsight, learns, session_reward, ste
 from fairmem.credit.logo import LocalRewards, LogoCredit, logo
 from fairmem.credit.membuilder import WeightedCredit, membuilder
 from fairmem.credit.needs import check_rule
+from fairmem.credit.parts import combined
 from fairmem.credit.per_turn import per_turn
 from fairmem.credit.ppo import Track, TrackCredit, ppo
 from fairmem.credit.returns import discounted_returns
@@ -79,6 +79,7 @@ __all__ = [
     "assign",
     "broadcast",
     "check_rule",
+    "combined",
     "counterfactual",
     "counterfactual_op",
     "discounted_returns",
@@ -91,7 +92,6 @@ __all__ = [
     "learns",
     "logo",
     "membuilder",
-    "net",
     "per_turn",
     "ppo",
     "rloo",

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmem.credit.counterfactual_op import DecisionCredit
+from fairmem.credit.parts import combined
 from fairmem.credit.rule import Decisions
 from fairmem.errors import CreditError
-from fairmem.trace import Branch, OpGain, RoleTurn
+from fairmem.trace import Branch, RoleTurn
 
 Key = tuple[int, int, str]
 """(session, chunk, dialogue turn)."""
@@ -54,24 +55,14 @@ def read_decisions(branches: Sequence[Branch], conversation: str) -> Decisions:
         known = {turn.id: turn for turn in branch.turns}
         for gain in branch.gains:
             turn = known[gain.turn]
-            gains_G_D[row, column[_key(turn, turn.ops[gain.op].source)]] += net(gain)
+            gains_G_D[row, column[_key(turn, turn.ops[gain.op].source)]] += combined(gain.parts)
     return Decisions(keys_D, gains_G_D)
-
-
-def net(gain: OpGain) -> float:
-    """One number from the parts of a gain, penalties subtracted; nan if a part could not be measured."""
-    total = 0.0
-    for name, value in gain.parts.items():
-        if value is None:
-            return float("nan")
-        total += -value if name.endswith("_penalty") else value
-    return total
 
 
 def token_credit(branch: Branch, row: int, decisions: Decisions, credit: DecisionCredit) -> Iterator[TokenCredit]:
     """The turns of `branch`, row number `row` of the decisions, that took a decision with credit."""
     column = {key: at for at, key in enumerate(decisions.keys_D) if credit.kept_G_D[row, at]}
-    gain_of = {(gain.turn, gain.op): net(gain) for gain in branch.gains}
+    gain_of = {(gain.turn, gain.op): combined(gain.parts) for gain in branch.gains}
     told: dict[tuple[int, int], set[Key]] = defaultdict(set)  # what the extractor passed on in each chunk
     for turn in branch.turns:
         if turn.role == "extractor":

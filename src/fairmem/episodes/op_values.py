@@ -21,7 +21,7 @@ from fairmem.episodes.written import Written, lines, without
 from fairmem.errors import ConfigError
 from fairmem.memory import Memory, MemoryBank
 from fairmem.policy import Policy, TokenPlaces
-from fairmem.trace import OpGain, OpRecord, QuizItem, Role, RoleTurn
+from fairmem.trace import OpGain, QuizItem, Role, RoleTurn
 from fairmem.types import Conversation, Question
 
 OpScope = Literal["cumulative", "session"]
@@ -56,8 +56,8 @@ def op_cases(
         board: Where the branch published its memories.
         prefix: Of its name there.
     """
-    conversation, turns = result.plan.conversation, {turn.id: turn for turn in result.turns}
-    evidence = {question.id: _sessions(conversation, question) for question in questions}
+    turns, where = {turn.id: turn for turn in result.turns}, result.plan.conversation.session_of_turn()
+    evidence = {q.id: {where[turn] for turn in q.evidence if turn in where} for q in questions}
     cases: list[OpCase] = []
     for session, replies in groupby((w for w in result.written if w.ops), key=lambda written: written.session):
         before, after = _around(result, session, board, prefix)
@@ -74,7 +74,9 @@ def op_cases(
                     continue
                 asked = tuple(questions)
                 if scope == "session":
-                    touched = _touched(conversation, after, record, session)
+                    entry = after.get(record.entry) if record.entry is not None else None
+                    sources = entry.sources if entry is not None else ()
+                    touched = {session} | {where[source] for source in sources if source in where}
                     asked = tuple(question for question in questions if evidence[question.id] & touched)
                 cases.append(OpCase(written.turn, index, session, after, lacking, asked))
     return cases
@@ -161,15 +163,3 @@ def _around(
     )
     before, after = (memory if isinstance(memory, MemoryBank) else None for memory in pair)
     return before, after
-
-
-def _sessions(conversation: Conversation, question: Question) -> set[int]:
-    where = conversation.session_of_turn()
-    return {where[turn] for turn in question.evidence if turn in where}
-
-
-def _touched(conversation: Conversation, bank: MemoryBank, record: OpRecord, session: int) -> set[int]:
-    """Sessions that the entry of an operation has its sources from, and the operation's own."""
-    entry = bank.get(record.entry) if record.entry is not None else None
-    where = conversation.session_of_turn()
-    return {session} | {where[source] for source in (entry.sources if entry else ()) if source in where}

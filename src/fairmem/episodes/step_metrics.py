@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fairmem.credit import Credit, net
+from fairmem.credit import Credit, combined
 from fairmem.episodes.group import RunReport
 from fairmem.trace import Branch, EpisodeTree, ParseOutcome, Role
 
@@ -96,7 +96,7 @@ def _op_metrics(whole: Sequence[Branch], report: RunReport) -> dict[str, Number]
     for branch in whole:
         known = {turn.id: turn for turn in branch.turns}
         for gain in branch.gains:
-            gains.setdefault(known[gain.turn].ops[gain.op].op, []).append(net(gain))
+            gains.setdefault(known[gain.turn].ops[gain.op].op, []).append(combined(gain.parts))
     measured = {name: [value for value in values if value == value] for name, values in gains.items()}
     return {"op_questions": report.op_items} | {f"gain_{name.lower()}": _mean(v) for name, v in measured.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairmem.config import CreditConfig, RewardConfig
-from fairmem.credit import assign, net
+from fairmem.credit import assign, combined
 from fairmem.episodes import EpisodeRunner, Quizzer
 from fairmem.errors import ConfigError
 from fairmem.metrics import token_f1
@@ -20,7 +20,7 @@ SPLIT = at({("g0", "manager", 2, 0): "a NOOP\nb INSERT", ("g1", "manager", 2, 0)
 
 
 def gains(played: Played, branch: str) -> dict[tuple[str, int], float]:
-    return {(gain.turn, gain.op): net(gain) for gain in played.branches[branch].gains}
+    return {(gain.turn, gain.op): combined(gain.parts) for gain in played.branches[branch].gains}
 
 
 @pytest.mark.parametrize("scope", [ALL, OWN])
@@ -55,7 +55,7 @@ def test_an_operation_pays_for_the_room_it_takes() -> None:
     (first,) = [gain for gain in played.branches["g0"].gains if (gain.turn, gain.op) == ("manager-1.0", 0)]
     dialogue = played.runner.dialogue_tokens(played.plan.conversation, 3)
     assert first.parts["compression_penalty"] == pytest.approx(len("Ana owns a cup.") / dialogue)
-    assert net(first) == pytest.approx(1 / 12 - len("Ana owns a cup.") / dialogue)
+    assert combined(first.parts) == pytest.approx(1 / 12 - len("Ana owns a cup.") / dialogue)
 
 
 def test_nothing_but_quizzes_is_added_and_equal_prompts_are_asked_once() -> None:
@@ -96,7 +96,7 @@ def test_a_question_that_failed_for_one_of_the_two_memories_counts_for_neither()
 
     found = {(gain.turn, gain.op): gain for gain in play(behave, ALL).branches["g0"].gains}
     without_the_fork = found["manager-1.0", 1]
-    assert without_the_fork.questions == 11 and net(without_the_fork) == pytest.approx(1 / 12)
+    assert without_the_fork.questions == 11 and combined(without_the_fork.parts) == pytest.approx(1 / 12)
 
 
 def test_a_gain_without_any_answer_is_missing_and_not_0() -> None:
@@ -104,7 +104,7 @@ def test_a_gain_without_any_answer_is_missing_and_not_0() -> None:
         return FAILURE if place.role == "answerer" else None
 
     (gain, *_) = play(behave, ALL).branches["g0"].gains
-    assert gain.parts["answer"] is None and net(gain) != net(gain)
+    assert gain.parts["answer"] is None and combined(gain.parts) != combined(gain.parts)
 
 
 def test_the_tokens_of_a_reply_are_credited_line_by_line() -> None:

@@ -121,12 +121,14 @@ def tensors_of(rows: Sequence[Row], padding: int, device: Any) -> dict[str, Any]
     Without rows there is one of padding alone, from which nothing is learned.
 
     Raises:
-        CreditError: rows weigh differently, for which TRL's loss has no place.
+        CreditError: rows weigh differently, or have advantages per token, for which TRL's loss has no place.
     """
     import torch
 
     if len({row.weight for row in rows}) > 1:
         raise CreditError("rows of different weights; TRL's loss has none, use --engine embedded or verl")
+    if any(row.advantages is not None for row in rows):
+        raise CreditError("rows with advantages per token; TRL's loss has one per reply, use --engine embedded or verl")
     prompts = [row.prompt_ids for row in rows] or [(padding,)]
     replies = [row.ids for row in rows] or [(padding,)]
     old = [row.logprobs for row in rows] or [(0.0,)]
