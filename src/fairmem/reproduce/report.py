@@ -85,11 +85,11 @@ def _group(
         "arms": arms,
     }
     if group.frontier and points:
-        found["frontier"] = _frontier(frontier(points), of_arm, measured)
+        found["frontier"] = at_the_knee(frontier(points), of_arm, measured)
     return found
 
 
-def _frontier(
+def at_the_knee(
     front: Frontier, of_arm: Mapping[str, Mapping[int, Run]], measured: Mapping[Path, dict[str, Any]]
 ) -> dict[str, Any]:
     """The front and its knee, and what is lost there against the arm with the highest F1."""

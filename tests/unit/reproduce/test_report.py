@@ -10,7 +10,7 @@ import pytest
 
 from fairmem.reproduce import draw_differences, draw_frontier, page, plan_runs, report, save
 from fairmem.reproduce.frontier import Frontier, Point
-from fairmem.reproduce.report import _frontier
+from fairmem.reproduce.report import at_the_knee
 from tests.unit.reproduce.build import finish, matrix
 
 SCORES = {("grpo", 0): 0.25, ("grpo", 1): 0.5, ("logo", 0): 0.5, ("logo", 1): 0.625}
@@ -112,6 +112,6 @@ def test_what_the_knee_costs_is_paired_by_seed_with_the_arm_of_the_highest_score
     for run in runs:
         finish(run.folder, 0.125, {("grpo", 0): 0.25, ("grpo", 1): 0.5}.get((run.arms[0][1], run.seed), 0.5))
     of_arm = {name: {run.seed: run for run in runs if run.arms[0][1] == name} for name in ("grpo", "logo")}
-    front = _frontier(Frontier((small, large), small), of_arm, {run.folder: {} for run in runs})
+    front = at_the_knee(Frontier((small, large), small), of_arm, {run.folder: {} for run in runs})
     # 0.25 - 0.5 and 0.5 - 0.5.
     assert (front["knee"], front["best"], front["difference"]["mean"]) == ("grpo", "logo", -0.125)
