@@ -9,23 +9,30 @@ the very same requests in two other ways:
     generate     lock-step with `generate` of transformers, which reads every copy of a prompt and carries every row to
                  the end of the longest
 
-It prints the speeds, their ratios, and how many sequential sample calls waves and lock-step need.
+It prints the speeds, their ratios, and how many sequential sample calls waves and lock-step need. Before that it counts
+the sequential calls of a step with the paper's settings (6 chunks a session, the extractor seeing the earlier ones of
+its session, half of the sessions rolled out again), played by a script that notes and keeps every turn: no chunk is
+skipped. In lock-step, as in the published trainer, they are 2 · sessions · chunks, and 2 · chunks for rerollouts.
 
-    python benchmarks/rollout.py [--rounds 2] [recipe key=value ...]
+    python benchmarks/rollout.py [--rounds 2] [--count] [recipe key=value ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import statistics
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from fairmem.config import load_recipe
 from fairmem.episodes import Conversations, TreePlan, build_runner, steps_of, training_plan
-from fairmem.policy import Family, Policy, Reply, SampleRequest, open_policy
+from fairmem.policy import Family, Policy, Prompt, Reply, SampleRequest, ScriptedPolicy, open_policy
 from fairmem.policy.hf import HFPolicy
 from fairmem.seeds import derive
+from fairmem.types import Conversation, Session, Turn
 
 Place = tuple[bool, int, int, int]
 """(whether it is a rerollout, session, chunk, role number): what lock-step plays in this order."""
@@ -108,11 +115,70 @@ def speed(policy: Policy | PlainGenerate, batches: Sequence[Sequence[SampleReque
     return tokens / (time.perf_counter() - started)
 
 
+def keeps_everything(prompt: Prompt, seed: int) -> str:
+    """The instruct reply that notes every turn, or inserts every fact; it answers nothing."""
+    del seed
+    rows = [json.loads(line) for line in re.findall(r'^\{.*"dia_id": .*\}', prompt[-1].content, re.MULTILINE)]
+    if rows and "text" in rows[0]:
+        facts = [{"speaker": row["speaker"], "dia_id": row["dia_id"], "fact": row["text"]} for row in rows]
+        return json.dumps({"facts": facts})
+    told = [row for row in rows if "fact" in row]
+    inserts = [
+        {"operation": "INSERT", "dia_id": f["dia_id"], "content": f["fact"], "speaker": f["speaker"]} for f in told
+    ]
+    return json.dumps({"operations": inserts})
+
+
+COUNTED = (
+    *("agents.chunks_per_session=6", "agents.history=true", "rollout.global_group=2", "rollout.local_fraction=0.5"),
+    *("agents.extractor_max_tokens=4096", "agents.manager_max_tokens=4096"),
+)
+"""The paper's settings as far as they decide how many calls follow one another; the size of a group does not."""
+
+
+def count_calls(sessions: int) -> tuple[int, int, int]:
+    """Sequential calls of one step: (of the extractor, of the manager, of both in lock-step with rerollouts after)."""
+    recipe = load_recipe("memory_r2_small", [*COUNTED, f"stages=[{{sessions={sessions}, steps=1}}]"])
+    policy = Recorder(ScriptedPolicy(keeps_everything, family="instruct"))
+    runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": policy})
+    speakers = ("Ana", "Bo")
+    days = tuple(
+        Session(
+            index,
+            datetime(2023, 1, 1) + timedelta(days=index),
+            tuple(Turn(f"D{index}:{n}", speakers[n % 2], f"Word {index}.{n}.") for n in range(12)),
+        )
+        for index in range(1, sessions + 1)
+    )
+    talk = Conversation("counted", speakers, days, ())
+    plan = training_plan(talk, recipe.rollout, recipe.eval.categories, 0)
+    _, report = runner.run([plan], 0, 0)
+    where = places([plan], recipe.agents.chunks_per_session)
+    lockstep = len({where[request.seed] for request in policy.requests if request.seed in where})
+    extraction = recipe.agents.chunks_per_session
+    return extraction, report.waves.waves - extraction, lockstep
+
+
+def print_counts() -> None:
+    """The counts for the sessions of the paper's training conversation and for 32."""
+    for sessions in (29, 32):
+        extraction, management, lockstep = count_calls(sessions)
+        print(
+            f"{sessions} sessions of 6 chunks, sequential calls: waves {extraction} + {management} = "
+            f"{extraction + management}, lock-step {2 * 6 * sessions} + {2 * 6} (counted {lockstep}); "
+            f"{lockstep / (extraction + management):.2f} times fewer"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--count", action="store_true", help="count sequential calls, and measure nothing")
     args = parser.parse_args()
+    print_counts()
+    if args.count:
+        return
     recipe = load_recipe("memory_r2_small", args.overrides)
     engine = open_policy(recipe.model.path, batch=recipe.rollout.batch)
     assert isinstance(engine, HFPolicy)

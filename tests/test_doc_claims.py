@@ -12,7 +12,18 @@ from pydantic import BaseModel
 
 from fairmem.config import parse_recipe
 from fairmem.credit import CREDIT_RULES
-from fairmem.trace import TRACE_VERSION, Branch, CallFailure, EpisodeTree, OpRecord, QuizItem, RoleTurn, SessionReward
+from fairmem.trace import (
+    TRACE_VERSION,
+    Branch,
+    CallFailure,
+    EpisodeTree,
+    Line,
+    OpGain,
+    OpRecord,
+    QuizItem,
+    RoleTurn,
+    SessionReward,
+)
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
@@ -61,7 +72,9 @@ def test_every_credit_rule_has_a_row_in_the_algorithms() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(CREDIT_RULES)
 
 
-@pytest.mark.parametrize("record", [EpisodeTree, Branch, RoleTurn, OpRecord, QuizItem, SessionReward, CallFailure])
+@pytest.mark.parametrize(
+    "record", [EpisodeTree, Branch, RoleTurn, OpRecord, Line, OpGain, QuizItem, SessionReward, CallFailure]
+)
 def test_the_trace_page_names_every_field_of_every_record(record: type[BaseModel]) -> None:
     text = (ROOT / "docs" / "trace-format.md").read_text(encoding="utf-8")
     assert f"version {TRACE_VERSION}" in text.splitlines()[0]

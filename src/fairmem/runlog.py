@@ -30,6 +30,8 @@ F1 = "f1"
 """Metric shown as F1: mean answer score of the step, in [0, 1]."""
 BANK = "bank_entries"
 """Metric shown as the bank size: mean entries per memory bank."""
+CALLS = "waves"
+"""Metric shown as sequential calls: how often the step had to wait for the model, whatever the size of the batch."""
 SPEED = "tokens_per_second"
 """Timing shown as tok/s: tokens generated per second of the step's rollout."""
 
@@ -207,9 +209,10 @@ class RunLog:
         parts = [f"step {step}/{self._total}"]
         if values.get(STAGE) is not None:
             parts.insert(0, str(values[STAGE]))
-        f1, bank, speed = (_number(values.get(name)) for name in (F1, BANK, SPEED))
+        f1, bank, calls, speed = (_number(values.get(name)) for name in (F1, BANK, CALLS, SPEED))
         parts += [f"F1 {f1:.3f}"] if f1 is not None else []
         parts += [f"bank {bank:.1f}"] if bank is not None else []
+        parts += [f"{calls:.0f} sequential calls"] if calls is not None else []
         parts += [f"{speed:,.0f} tok/s"] if speed is not None else []
         done = step - self._first
         if done > 0 and step < self._total:

@@ -104,6 +104,17 @@ class OpRecord(_Record):
     """Why the content judge gave no verdict."""
 
 
+class Line(_Record):
+    """The sampled tokens `first` to `last` (the one after) that wrote one fact or asked for one operation."""
+
+    first: int
+    last: int
+    source: str | None = None
+    """Dialogue turn that the fact or operation gives as its source."""
+    op: int | None = None
+    """Index in the turn's `ops`; None for a fact of the extractor."""
+
+
 class RoleTurn(_Record):
     """One model call: the prompt, the sampled tokens with their log-probabilities, and what they did to memory."""
 
@@ -134,6 +145,8 @@ class RoleTurn(_Record):
     bank_before: str = ""
     bank_after: str = ""
     """Content hashes of the memory bank around this turn."""
+    lines: tuple[Line, ...] = ()
+    """Which tokens wrote what. Of global branches, if `rollout.op_values` is on."""
 
 
 class QuizItem(_Record):
@@ -181,6 +194,22 @@ class SessionReward(_Record):
     """How many scored questions the answer part is the mean of."""
 
 
+class OpGain(_Record):
+    """What the memory after a session is worth less without one of the operations of that session.
+
+    Parts as in `SessionReward`, each with the operation less without it; so a penalty that the operation raises is
+    above 0. A part that could not be measured is None.
+    """
+
+    turn: str
+    """Id of the turn that asked for the operation."""
+    op: int
+    """Index in the turn's `ops`."""
+    parts: dict[str, float | None] = Field(default_factory=dict)
+    questions: int = 0
+    """How many questions were asked with and without it."""
+
+
 class Branch(_Record):
     """A path through the episode: one global rollout, or one local rerollout from a shared memory state."""
 
@@ -201,6 +230,9 @@ class Branch(_Record):
     values: tuple[SessionReward, ...] = ()
     """Global: what its memory after a session would earn over the whole quiz if it were the final one. Of the last
     session; of every other too, from 0 (the start) on, if `rollout.state_values` is on."""
+    gains: tuple[OpGain, ...] = ()
+    """Global: what each operation that changed memory was worth, if `rollout.op_values` is on. One that is not here
+    changed nothing."""
     final_bank: str = ""
     bank_entries: int = 0
     bank_tokens: int = 0

@@ -25,6 +25,7 @@ NEEDY = {
     "vine_continue": ("rollout.local_horizon=end", "rollout.questions=cumulative", "rollout.local_sources=all"),
     "gigpo": (),
     "shrunk_counterfactual": ("rollout.state_values=true",),
+    "counterfactual_op": ("rollout.op_values=true", "rollout.local_fraction=0.0"),
     "membuilder": (),
     "hcapo": (),
     "ppo": (),
@@ -36,6 +37,7 @@ def test_a_rule_trains_with_what_it_needs(rule: str, tmp_path: Path) -> None:
     assert train.run(tiny(f"credit.rule={rule}", *NEEDY[rule]), tmp_path) == 0
     (row,) = metrics(tmp_path)
     assert row["rows"] > 0 and row["grad_norm"] > 0
+    assert ("op_questions" in row) == (rule == "counterfactual_op")
     (tree,) = read_trace(tmp_path / "trace" / "step-000001.jsonl")
     sessions = {len(branch.values) for branch in tree.global_branches}
     assert sessions == ({3} if "rollout.state_values=true" in NEEDY[rule] else {1})

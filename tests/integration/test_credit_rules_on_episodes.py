@@ -8,9 +8,15 @@ from fairmem.learner import check_rows, rows_of
 from tests.unit.episodes.build import Behave, Played, at, local_groups, play
 
 ROLLOUT = RolloutConfig(
-    global_group=3, local_group=2, local_fraction=1.0, local_horizon=9, local_sources="all", state_values=True
+    global_group=3,
+    local_group=2,
+    local_fraction=1.0,
+    local_horizon=9,
+    local_sources="all",
+    state_values=True,
+    op_values=True,
 )
-"""Gives what any rule needs: every session again from every rollout, to the end, all memories quizzed."""
+"""Gives what any rule needs: every session again from every rollout, to the end, memories and operations quizzed."""
 FORGETFUL = at(
     {
         ("g0", "manager", 1, 0): "a NOOP\nb INSERT",

@@ -10,7 +10,19 @@ import pytest
 from rich.console import Console
 
 from fairmem.errors import CheckpointError, MissingExtraError
-from fairmem.runlog import BANK, F1, SPEED, STAGE, MetricsFile, RunLog, TensorBoardSink, Value, duration, read_metrics
+from fairmem.runlog import (
+    BANK,
+    CALLS,
+    F1,
+    SPEED,
+    STAGE,
+    MetricsFile,
+    RunLog,
+    TensorBoardSink,
+    Value,
+    duration,
+    read_metrics,
+)
 
 
 class _Clock:
@@ -98,14 +110,14 @@ def test_without_a_terminal_each_step_prints_one_plain_line(tmp_path: Path) -> N
     with RunLog(tmp_path, total=4, console=console, clock=clock) as log:
         clock.now += 10
         log.status("rolling out")
-        log.log(1, {STAGE: "8 sessions", F1: 0.4321, BANK: 12.25}, {SPEED: 1234.5})
+        log.log(1, {STAGE: "8 sessions", F1: 0.4321, BANK: 12.25, CALLS: 17}, {SPEED: 1234.5})
         clock.now += 10
         log.log(2, {F1: float("nan")})
         log.say("saved [checkpoint]")
         log.log(4, {})
     # After 1 step in 10 s, 3 steps are left: 30 s. After 2 in 20 s, 2 are left: 20 s. 1234.5 rounds to even.
     assert out.getvalue() == (
-        "8 sessions  step 1/4  F1 0.432  bank 12.2  1,234 tok/s  30s left\n"
+        "8 sessions  step 1/4  F1 0.432  bank 12.2  17 sequential calls  1,234 tok/s  30s left\n"
         "step 2/4  20s left\n"
         "saved [checkpoint]\n"
         "step 4/4\n"

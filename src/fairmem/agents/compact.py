@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from fairmem.agents.parsing import Parsed, outcome_of, snippet
+from fairmem.agents.parsing import Parsed, Span, outcome_of, snippet
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import NO_INFORMATION, compact_line, long_date, one_line, says_no_information, turn_text
 from fairmem.trace import ParseOutcome, Role
@@ -158,20 +158,29 @@ def format_answer(support: Sequence[tuple[str, str]]) -> str:
 
 def complete_lines(text: str, truncated: bool) -> tuple[list[str], list[str]]:
     """Non-blank lines of `text`, and the reason why the last was left out if the reply was cut inside it."""
-    lines = text.split("\n")
-    cut = one_line(lines.pop()) if truncated else ""
-    kept = [line for line in map(one_line, lines) if line]
-    return kept, [f"cut off: {snippet(cut)}"] if cut else []
+    placed, dropped = placed_lines(text, truncated)
+    return [line for line, _ in placed], dropped
+
+
+def placed_lines(text: str, truncated: bool) -> tuple[list[tuple[str, Span]], list[str]]:
+    """As `complete_lines`, each line with where it stands in `text`, its line break apart."""
+    lines: list[tuple[str, Span]] = []
+    start = 0
+    for raw in text.split("\n"):
+        lines.append((one_line(raw), (start, start + len(raw))))
+        start += len(raw) + 1
+    cut = lines.pop()[0] if truncated else ""
+    return [(line, span) for line, span in lines if line], [f"cut off: {snippet(cut)}"] if cut else []
 
 
 def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tuple[int, str]]:
     """Read an extractor reply about `turns` turns as (turn number from 1, fact) items."""
-    lines, dropped = complete_lines(text, truncated)
-    if [line.lower() for line in lines] == [NOTHING]:
+    lines, dropped = placed_lines(text, truncated)
+    if [line.lower() for line, _ in lines] == [NOTHING]:
         return Parsed((), ParseOutcome.TRUNCATED if truncated else ParseOutcome.EMPTY, tuple(dropped))
-    items: dict[tuple[int, str], None] = {}
+    items: dict[tuple[int, str], Span] = {}
     formed = False
-    for line in lines:
+    for line, span in lines:
         match = _FACT_LINE.fullmatch(line)
         if match is None:
             dropped.append(f"not 'NUMBER fact': {snippet(line)}")
@@ -183,9 +192,9 @@ def parse_compact_extract(text: str, truncated: bool, turns: int) -> Parsed[tupl
         elif item in items:
             dropped.append(f"said twice: {snippet(line)}")
         else:
-            items[item] = None
+            items[item] = span
     outcome = outcome_of(truncated=truncated, formed=formed, kept=len(items), dropped=len(dropped))
-    return Parsed(tuple(items), outcome, tuple(dropped))
+    return Parsed(tuple(items), outcome, tuple(dropped), tuple(items.values()))
 
 
 def parse_compact_decision(
@@ -202,16 +211,17 @@ def parse_compact_decision(
     store (`a UPDATE Ana lives in Paris. -> Ana lives in Lodz.`, or `a UPDATE 1 Ana lives in Lodz.`), a turn may give
     several INSERTs of different wording, and a turn that no line mentions gets nothing.
     """
-    lines, dropped = complete_lines(text, truncated)
+    lines, dropped = placed_lines(text, truncated)
     index_of = {fact_letter(index): index for index in range(facts)}
     changes: list[Change] = []
+    spans: list[Span | None] = []
     position_of = {compact_line(entry): at for at, entry in reversed(list(enumerate(shown, 1)))}
     mentioned: set[int] = set()
     touched: set[int] = set()
     inserted: set[tuple[int, str | None]] = set()
-    nothing = [line.lower() for line in lines] == [NOTHING]
+    nothing = [line.lower() for line, _ in lines] == [NOTHING]
     formed = nothing
-    for line in [] if nothing else lines:
+    for line, span in [] if nothing else lines:
         match = OP_LINE.fullmatch(line)
         name = OP_NAMES.get(match[2].upper()) if match else None
         if match is None or name is None:
@@ -234,6 +244,7 @@ def parse_compact_decision(
             dropped.append(f"second INSERT of fact {match[1]}: {snippet(line)}")
         else:
             changes.append(change)
+            spans.append(span)
             if change[2] is not None:
                 touched.add(change[2])
             if name == "INSERT":
@@ -243,7 +254,8 @@ def parse_compact_decision(
         outcome = ParseOutcome.EMPTY
     if formed and not worded:
         changes += [(index, "NOOP", None, None) for index in range(facts) if index not in mentioned]
-    return Parsed(tuple(changes), outcome, tuple(dropped))
+        spans += [None] * (len(changes) - len(spans))
+    return Parsed(tuple(changes), outcome, tuple(dropped), tuple(spans))
 
 
 def read_change(index: int, name: str, rest: str, position_of: Mapping[str, int], shown: int) -> Change | str:

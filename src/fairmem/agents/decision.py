@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairmem.agents.context import TurnContext
 from fairmem.agents.fields import Unusable, as_object, read_entry_id, read_sentence, read_speaker, read_turn
 from fairmem.agents.json_reply import read_json_items
-from fairmem.agents.parsing import outcome_of, snippet
+from fairmem.agents.parsing import Span, outcome_of, snippet
 from fairmem.agents.wording import long_date, one_line
 from fairmem.memory import Delete, Entry, Insert, Noop, Op, Update, op_from_name
 from fairmem.trace import ParseOutcome
@@ -25,6 +25,8 @@ class Decision:
     outcome: ParseOutcome
     dropped: tuple[str, ...] = ()
     """One reason per operation of the reply that could not be used."""
+    spans: tuple[Span | None, ...] = field(default=(), compare=False)
+    """Where the reply asks for each operation; None for one that it does not mention."""
 
 
 def json_lines(rows: Sequence[Mapping[str, object]]) -> str:
@@ -52,9 +54,10 @@ def read_operations(text: str, truncated: bool, context: TurnContext, shown: Seq
     found = read_json_items(text, "operations")
     turns = {turn.id: turn for turn in context.turns}
     ops: list[Op] = []
+    spans: list[Span | None] = []
     touched: set[int] = set()
     dropped = list(found.dropped)
-    for item in found.items:
+    for item, span in zip(found.items, found.spans, strict=True):
         try:
             op = _read_op(as_object(item), context, turns, shown)
             if isinstance(op, Update | Delete):
@@ -64,12 +67,13 @@ def read_operations(text: str, truncated: bool, context: TurnContext, shown: Seq
             elif isinstance(op, Insert) and op in ops:
                 raise Unusable(f"second INSERT of {snippet(op.content)}")
             ops.append(op)
+            spans.append(span)
         except Unusable as reason:
             dropped.append(str(reason))
     outcome = outcome_of(truncated=truncated, formed=found.formed, kept=len(ops), dropped=len(dropped))
     if outcome is ParseOutcome.OK and all(isinstance(op, Noop) for op in ops):
         outcome = ParseOutcome.EMPTY
-    return Decision(tuple(ops), outcome, tuple(dropped))
+    return Decision(tuple(ops), outcome, tuple(dropped), tuple(spans))
 
 
 def _read_op(item: Mapping[str, object], context: TurnContext, turns: Mapping[str, Turn], shown: Sequence[int]) -> Op:

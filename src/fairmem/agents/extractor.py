@@ -7,14 +7,14 @@ the session, without which it cannot write the absolute dates it is asked for.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fairmem.agents.compact import parse_compact_extract, render_compact_extract
 from fairmem.agents.context import Fact, TurnContext
 from fairmem.agents.fields import Unusable, as_object, read_sentence, read_speaker, read_turn
 from fairmem.agents.json_reply import read_json_items
-from fairmem.agents.parsing import outcome_of, snippet
+from fairmem.agents.parsing import Span, outcome_of, snippet
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.wording import long_date, one_line, turn_text
 from fairmem.policy import Family, Message, Prompt
@@ -31,6 +31,8 @@ class Extraction:
     outcome: ParseOutcome
     dropped: tuple[str, ...] = ()
     """One reason per item of the reply that could not be used."""
+    spans: tuple[Span | None, ...] = field(default=(), compare=False)
+    """Where the reply states each fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +98,16 @@ class Extractor:
             parsed = parse_compact_extract(text, truncated, len(context.turns))
             named = [(context.turns[number - 1], fact) for number, fact in parsed.items]
             facts = tuple(Fact(turn.speaker, fact, turn.id) for turn, fact in named)
-            return Extraction(facts, parsed.outcome, parsed.dropped)
+            return Extraction(facts, parsed.outcome, parsed.dropped, parsed.spans)
         return _parse_json(text, truncated, context)
 
 
 def _parse_json(text: str, truncated: bool, context: TurnContext) -> Extraction:
     found = read_json_items(text, "facts")
     turns = {turn.id: turn for turn in context.turns}
-    facts: dict[Fact, None] = {}
+    facts: dict[Fact, Span | None] = {}
     dropped = list(found.dropped)
-    for item in found.items:
+    for item, span in zip(found.items, found.spans, strict=True):
         try:
             fields = as_object(item)
             turn = read_turn(fields, turns)
@@ -113,8 +115,8 @@ def _parse_json(text: str, truncated: bool, context: TurnContext) -> Extraction:
             fact = Fact(speaker, read_sentence(fields, "fact"), turn.id)
             if fact in facts:
                 raise Unusable(f"said twice: {snippet(fact.text)}")
-            facts[fact] = None
+            facts[fact] = span
         except Unusable as reason:
             dropped.append(str(reason))
     outcome = outcome_of(truncated=truncated, formed=found.formed, kept=len(facts), dropped=len(dropped))
-    return Extraction(tuple(facts), outcome, tuple(dropped))
+    return Extraction(tuple(facts), outcome, tuple(dropped), tuple(facts.values()))

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 _FENCE = re.compile(r"```(?:json|JSON)?\s*+(.*?)```", re.DOTALL)
@@ -31,11 +31,16 @@ _ABSENT = _Absent()
 
 @dataclass(frozen=True, slots=True)
 class JsonItems:
-    """Items found under a key. `formed`: something of the expected form was there; `dropped`: reasons."""
+    """Items found under a key. `formed`: something of the expected form was there; `dropped`: reasons.
+
+    `spans` says where in the reply each item stands, first character and the one after its last; None where an item is
+    no object, or was not found again.
+    """
 
     items: tuple[object, ...] = ()
     formed: bool = False
     dropped: tuple[str, ...] = ()
+    spans: tuple[tuple[int, int] | None, ...] = field(default=(), compare=False)
 
 
 def read_json_items(text: str, key: str) -> JsonItems:
@@ -43,6 +48,11 @@ def read_json_items(text: str, key: str) -> JsonItems:
 
     A single object in place of the list counts as a list of one.
     """
+    found = _read(text, key)
+    return replace(found, spans=_spans(text, key, found.items)) if found.items else found
+
+
+def _read(text: str, key: str) -> JsonItems:
     fences = [match[1] for _, match in zip(range(_MAX_TRIES), _FENCE.finditer(text), strict=False)]
     for source in (*fences, text):
         for value in _values(source, "{"):
@@ -62,6 +72,25 @@ def read_json_items(text: str, key: str) -> JsonItems:
             if items and all(isinstance(item, dict) for item in items):
                 return JsonItems(tuple(items), formed=True)
     return JsonItems()
+
+
+def _spans(text: str, key: str, items: Sequence[object]) -> tuple[tuple[int, int] | None, ...]:
+    """Where each item stands: the next object after the item before it that reads the same."""
+    named = re.search(rf'"\s*+{key}\s*+"\s*+:', text, re.IGNORECASE)
+    at = named.end() if named else 0
+    found: list[tuple[int, int] | None] = []
+    tries = _MAX_TRIES + len(items)
+    for item in items:
+        start, span = at, None
+        while isinstance(item, dict) and tries > 0 and (start := text.find("{", start)) >= 0:
+            tries -= 1
+            end = _balanced_end(text, start)
+            if end and _loads(text[start:end]) == item:
+                span, at = (start, end), end
+                break
+            start += 1
+        found.append(span)
+    return tuple(found)
 
 
 def _values(text: str, opening: str) -> Iterator[object]:

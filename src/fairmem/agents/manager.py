@@ -102,7 +102,7 @@ class Manager:
         if self.family == "compact":
             parsed = parse_compact_decision(text, truncated, len(facts), [entry.content for entry in related])
             ops = tuple(_op_of(change, facts, related) for change in parsed.items)
-            return Decision(ops, parsed.outcome, parsed.dropped)
+            return Decision(ops, parsed.outcome, parsed.dropped, parsed.spans)
         return read_operations(text, truncated, context, [entry.id for entry in related])
 
 

@@ -5,21 +5,28 @@ Parsers never raise, whatever a model wrote: a bad reply is data of the run, not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from fairmem.trace import ParseOutcome
 
 Item = TypeVar("Item")
+Span = tuple[int, int]
+"""Where something stands in a reply's text: its first character, and the one after its last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[Item]):
-    """Usable items of one reply in its order, what became of the reply, and why items were left out."""
+    """Usable items of one reply in its order, what became of the reply, why items were left out, and where items stand.
+
+    `spans` has one place per item, None for an item that no part of the reply states; a parser that tells no places
+    leaves it empty.
+    """
 
     items: tuple[Item, ...]
     outcome: ParseOutcome
     dropped: tuple[str, ...] = ()
+    spans: tuple[Span | None, ...] = field(default=(), compare=False)
 
 
 def outcome_of(*, truncated: bool, formed: bool, kept: int, dropped: int) -> ParseOutcome:

@@ -102,4 +102,4 @@ class SingleAgent:
             else:
                 entry = related[position - 1].id
                 ops.append(Update(entry, wording or "", turn.id) if name == "UPDATE" else Delete(entry, turn.id))
-        return Decision(tuple(ops), parsed.outcome, parsed.dropped)
+        return Decision(tuple(ops), parsed.outcome, parsed.dropped, parsed.spans)

@@ -91,6 +91,9 @@ class RolloutConfig(Section):
     """Sequences generated at once."""
     state_values: bool = False
     """Quiz the memory of a global rollout after every session, not only after the last (answerer calls only)."""
+    op_values: bool = False
+    """Quiz the memory after a session without each of its operations in turn (answerer calls only); with
+    `questions = "session"` only about the sessions that the operation's entry is from, else all of the end."""
 
     def rerolled(self, sessions: int) -> int:
         """How many of `sessions` sessions get local rerollouts; half a session counts as one."""

@@ -19,14 +19,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmem.config import CreditConfig
+from fairmem.credit.by_op import token_credit
+from fairmem.credit.counterfactual_op import DecisionCredit
 from fairmem.credit.diagnostics import CreditDiagnostics
 from fairmem.credit.inputs import Critic, Hindsight, learns, read_inputs, steps_of_branch
 from fairmem.credit.logo import LogoCredit
 from fairmem.credit.ppo import TrackCredit
-from fairmem.credit.rule import CreditRule, Need, Rule
+from fairmem.credit.rule import CreditRule, Decisions, Need, Rule
 from fairmem.credit.table import CREDIT_RULES
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, EpisodeTree, RoleTurn
+
+Tokens = tuple[float, ...]
+"""An advantage for each sampled token of a role turn."""
 
 
 class TurnCredit(NamedTuple):
@@ -53,12 +58,14 @@ class Credit:
         groups: (branch id, turn id) -> id of the comparison group, for the same turns.
         diagnostics: Groups formed and dropped.
         judged: (branch id, turn id) -> the critic's value and its target, for the same turns; empty without a critic.
+        tokens: (branch id, turn id) -> an advantage per sampled token in place of the turn's, for rules that have them.
     """
 
     turns: Mapping[tuple[str, str], TurnCredit]
     groups: Mapping[tuple[str, str], str]
     diagnostics: CreditDiagnostics
     judged: Mapping[tuple[str, str], Judged] = field(default_factory=dict[tuple[str, str], Judged])
+    tokens: Mapping[tuple[str, str], Tokens] = field(default_factory=dict[tuple[str, str], Tokens])
 
 
 def assign(
@@ -94,7 +101,10 @@ def assign(
     whole = settings.scope == "trajectory"
     if Need.CRITIC not in chosen.needs:
         critic = None
-    result = chosen.apply(read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight, critic), settings)
+    given = read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight, critic)
+    result = chosen.apply(given, settings)
+    if result.decisions is not None and given.decisions is not None:
+        return _by_op(tree, siblings, given.decisions, result.decisions)
     if result.tracks_G is not None and critic is not None:
         return _by_turn(tree, siblings, result.tracks_G, critic, result.diagnostics)
     turns: dict[tuple[str, str], TurnCredit] = {}
@@ -141,6 +151,20 @@ def _by_turn(
     failed = sum(branch.failed for branch in tree.branches)
     groups = dict.fromkeys(turns, f"{tree.conversation}/turns")
     return Credit(turns, groups, replace(diagnostics, failed_branches=failed), judged)
+
+
+def _by_op(tree: EpisodeTree, siblings: Sequence[Branch], decisions: Decisions, credit: DecisionCredit) -> Credit:
+    """Credit of a rule that has it operation by operation; a "group" is what was compared within one chunk."""
+    turns: dict[tuple[str, str], TurnCredit] = {}
+    tokens: dict[tuple[str, str], Tokens] = {}
+    groups: dict[tuple[str, str], str] = {}
+    for row, branch in enumerate(siblings):
+        for turn, own, each in token_credit(branch, row, decisions, credit):
+            key = (branch.id, turn.id)
+            turns[key], tokens[key] = TurnCredit(own, 1.0), each
+            groups[key] = f"{tree.conversation}/ops/{turn.session}.{turn.chunk}"
+    failed = sum(branch.failed for branch in tree.branches)
+    return Credit(turns, groups, replace(credit.diagnostics, failed_branches=failed), tokens=tokens)
 
 
 def _rule(rule: str | Rule | CreditRule) -> Rule:

@@ -78,7 +78,7 @@ def group_centred(rewards_G: npt.ArrayLike, scale: Scale = "std", floor: float =
     if not floor >= 0:
         raise CreditError(f"floor must be 0 or more, found {floor}")
     scored_G = ~np.isnan(rewards)
-    outcome, mean, deviation = _spread(rewards[scored_G], floor)
+    outcome, mean, deviation = spread(rewards[scored_G], floor)
     advantages = np.zeros_like(rewards)
     if outcome is not GroupOutcome.KEPT:
         return GroupCredit(advantages, np.zeros_like(scored_G), outcome)
@@ -91,7 +91,7 @@ def group_centred(rewards_G: npt.ArrayLike, scale: Scale = "std", floor: float =
     return GroupCredit(advantages, scored_G, outcome)
 
 
-def _spread(scored: Floats, floor: float) -> tuple[GroupOutcome, float, float]:
+def spread(scored: Floats, floor: float) -> tuple[GroupOutcome, float, float]:
     """(outcome, mean, unbiased standard deviation) of the scored rewards of a group."""
     if len(scored) == 0:
         return GroupOutcome.UNSCORED, 0.0, 0.0

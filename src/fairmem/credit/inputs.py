@@ -1,7 +1,7 @@
 """From an episode tree to the arrays a credit rule works on.
 
-The one file of this package, with `assign`, that reads a trace. Branches on which a model call failed are left out by
-the caller; everything else that is missing becomes nan.
+The one file of this package, with `by_op` and `assign`, that reads a trace. Branches on which a model call failed are
+left out by the caller; everything else that is missing becomes nan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fairmem.credit.by_op import read_decisions
 from fairmem.credit.group import Floats
+from fairmem.credit.parts import combined
 from fairmem.credit.ppo import Track
 from fairmem.credit.rule import Forest, Need, RuleInput
 from fairmem.errors import CreditError
@@ -24,8 +26,6 @@ Critic = Mapping[tuple[str, str], float]
 Hindsight = Mapping[tuple[str, str], float]
 """(branch id, turn id) -> mean log-probability of the turn's tokens given the outcome, in nats."""
 
-_PENALTY = "_penalty"
-"""Ending of the names of reward parts that are subtracted."""
 _WRITING = ("INSERT", "UPDATE")
 _WRITTEN = ("applied", "merged_duplicate")
 
@@ -35,14 +35,7 @@ def session_reward(reward: SessionReward) -> float:
 
     nan (unscored) without an answer part, and if any part could not be measured (None).
     """
-    if reward.parts.get("answer") is None:
-        return float("nan")
-    total = 0.0
-    for name, value in reward.parts.items():
-        if value is None:
-            return float("nan")
-        total += -value if name.endswith(_PENALTY) else value
-    return total
+    return float("nan") if reward.parts.get("answer") is None else combined(reward.parts)
 
 
 def learns(turn: RoleTurn) -> bool:
@@ -94,6 +87,7 @@ def read_inputs(
         hindsight_G_S=_hindsight(siblings, tree.sessions, hindsight) if hindsight is not None else None,
         forest=_forest(siblings, forks, tree) if Need.TREE in needs else None,
         tracks_G=tuple(_track(b, tree, critic) for b in siblings) if critic is not None else None,
+        decisions=read_decisions(siblings, tree.conversation) if Need.OP_VALUES in needs else None,
     )
 
 

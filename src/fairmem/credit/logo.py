@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fairmem.credit.counterfactual_op import DecisionCredit
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
 from fairmem.credit.group import DEFAULT_FLOOR, Bools, Floats, Scale, checked_rewards, group_centred
 from fairmem.credit.grpo import grpo
@@ -44,6 +45,7 @@ class LogoCredit:
         chunk_weights_G_S_K: Row weights of the global rows by chunk of the session; None weighs them 1.
         mixed: Whether global and local rollouts were compared with one another (a tree), not each among themselves.
         tracks_G: Credit turn by turn in place of session by session, one per rollout; None for all rules but `ppo`.
+        decisions: Credit of each decision in place of session by session; None for all but `counterfactual_op`.
     """
 
     global_G_S: Floats
@@ -55,6 +57,7 @@ class LogoCredit:
     chunk_weights_G_S_K: Floats | None = None
     mixed: bool = False
     tracks_G: tuple[TrackCredit, ...] | None = None
+    decisions: DecisionCredit | None = None
 
 
 def logo(

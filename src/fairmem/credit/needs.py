@@ -66,6 +66,21 @@ def _state_values(recipe: Recipe) -> str | None:
     )
 
 
+def _op_values(recipe: Recipe) -> str | None:
+    what = "which needs the score of the memory without each operation"
+    if recipe.agents.roles == "writer":
+        return (
+            f"{what}, but agents.roles is 'writer': operations on a structured memory rewrite one another's text, so "
+            'that none can be left out; set agents.roles = "two" or "single", or credit.rule = "counterfactual"'
+        )
+    if not recipe.rollout.op_values:
+        return (
+            f"{what}, but rollout.op_values is false; set rollout.op_values = true "
+            "(quizzes only, nothing more is generated)"
+        )
+    return None
+
+
 def _ends(recipe: Recipe, what: str) -> str | None:
     """What keeps rerollouts from being played to the end and asked what whole rollouts are asked."""
     rollout, longest = recipe.rollout, max(sessions for sessions, _ in _stages(recipe))
@@ -125,6 +140,7 @@ _LACK: dict[Need, Callable[[Recipe], str | None]] = {
     Need.FORKS: _forks,
     Need.ANCHORS: _given,
     Need.STATE_VALUES: _state_values,
+    Need.OP_VALUES: _op_values,
     Need.CONTINUATIONS: _continuations,
     Need.TREE: _tree,
     Need.CRITIC: _given,

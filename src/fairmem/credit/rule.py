@@ -41,6 +41,8 @@ class Need(StrEnum):
     """A second log-probability of what was sampled, given the outcome."""
     DEMONSTRATIONS = "demonstrations"
     """Rollouts in which a teacher decides."""
+    OP_VALUES = "op_values"
+    """What the memory after a session would be worth without each of its operations, and which tokens wrote them."""
     PROVENANCE = "provenance"
     """Which turn wrote the entries that the answerer was shown."""
 
@@ -63,6 +65,19 @@ class Forest:
 
 
 @dataclass(frozen=True, slots=True)
+class Decisions:
+    """What rollouts made of each dialogue turn: the operations that give it as their source, taken together.
+
+    Attributes:
+        keys_D: (session, chunk, dialogue turn) of each decision; the turn is "" for operations that name none.
+        gains_G_D: Summed gains of those operations, 0 where a rollout had none; nan where one could not be measured.
+    """
+
+    keys_D: tuple[tuple[int, int, str], ...]
+    gains_G_D: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class RuleInput:
     """What a rule sees of one conversation: arrays, no trace.
 
@@ -76,6 +91,7 @@ class RuleInput:
         hindsight_G_S: Mean log-probability per token of a session's turns, given the outcome (`hindsight_logprob`).
         forest: Rollouts and rerollouts as one tree (`tree`).
         tracks_G: The turns of every rollout, with the critic's values (`critic`).
+        decisions: What the operations about each dialogue turn were worth (`op_values`).
     """
 
     rewards_G_S: Floats
@@ -87,6 +103,7 @@ class RuleInput:
     hindsight_G_S: Floats | None = None
     forest: Forest | None = None
     tracks_G: tuple[Track, ...] | None = None
+    decisions: Decisions | None = None
 
 
 CreditRule = Callable[[RuleInput, CreditConfig], LogoCredit]

@@ -15,6 +15,7 @@ from fairmem.config import CreditConfig
 from fairmem.credit.broadcast import broadcast
 from fairmem.credit.clone import clone
 from fairmem.credit.counterfactual import counterfactual, shrunk_counterfactual
+from fairmem.credit.counterfactual_op import counterfactual_op
 from fairmem.credit.diagnostics import CreditDiagnostics, GroupCounts
 from fairmem.credit.dr_grpo import dr_grpo
 from fairmem.credit.gigpo import gigpo
@@ -139,6 +140,17 @@ def _shrunk_counterfactual(given: RuleInput, settings: CreditConfig) -> LogoCred
     return _global_only(shrunk_counterfactual(values, settings.scale, settings.floor), given)
 
 
+def _counterfactual_op(given: RuleInput, settings: CreditConfig) -> LogoCredit:
+    credit = counterfactual_op(_given(given.decisions, Need.OP_VALUES).gains_G_D, settings.scale, settings.floor)
+    return replace(_nothing_global(given, credit.diagnostics), decisions=credit)
+
+
+def _nothing_global(given: RuleInput, diagnostics: CreditDiagnostics) -> LogoCredit:
+    """No credit by session: the rule has it in another form."""
+    nothing = np.zeros(given.rewards_G_S.shape)
+    return _global_only(GrpoCredit(nothing, nothing.astype(np.bool_), diagnostics), given)
+
+
 def _membuilder(given: RuleInput, settings: CreditConfig) -> LogoCredit:
     used = _given(given.used_G_S_K, Need.PROVENANCE)
     credit = membuilder(given.rewards_G_S, used, settings.used_weight, settings.scale, settings.floor)
@@ -167,13 +179,8 @@ def _ppo(given: RuleInput, settings: CreditConfig) -> LogoCredit:
     members = sum(bool(track.kept_U.any()) for track in tracks)
     size = sum(float(np.abs(track.advantages_U).sum()) for track in tracks)
     turns = sum(int(track.kept_U.sum()) for track in tracks)
-    nothing = np.zeros(given.rewards_G_S.shape)
-    empty = GrpoCredit(
-        nothing,
-        nothing.astype(np.bool_),
-        CreditDiagnostics(GroupCounts(formed=int(members > 0), members=turns, advantage_sum=size)),
-    )
-    return replace(_global_only(empty, given), tracks_G=tracks)
+    counts = GroupCounts(formed=int(members > 0), members=turns, advantage_sum=size)
+    return replace(_nothing_global(given, CreditDiagnostics(counts)), tracks_G=tracks)
 
 
 CREDIT_RULES: dict[str, Rule] = {
@@ -236,6 +243,12 @@ CREDIT_RULES: dict[str, Rule] = {
         frozenset({Need.SESSION_REWARDS, Need.STATE_VALUES}),
         "fairmem",
         "The same, mixed with the change up to the end by their measured variances.",
+    ),
+    "counterfactual_op": Rule(
+        _counterfactual_op,
+        frozenset({Need.SESSION_REWARDS, Need.OP_VALUES}),
+        "fairmem",
+        "What each operation changed in the quiz of its memory, against what others made of the same dialogue turn.",
     ),
     "membuilder": Rule(
         _membuilder,

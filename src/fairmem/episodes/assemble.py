@@ -12,6 +12,7 @@ from fairmem.agents import Answerer, Extractor, Manager, SingleAgent, Writer
 from fairmem.config import AgentsConfig, Recipe, RolloutConfig
 from fairmem.episodes.episode import Agents, BranchPlan
 from fairmem.episodes.group import EpisodeRunner, TreePlan
+from fairmem.episodes.op_values import OpScope
 from fairmem.episodes.quiz import Quizzer, choose_questions
 from fairmem.episodes.rerollout import plan_branches
 from fairmem.errors import ConfigError
@@ -116,7 +117,10 @@ def training_plan(
         return choose(most_local, about=about if rollout.questions == "session" else None)
 
     branches = tuple(plan_branches(conversation, rollout, seed))
-    return TreePlan(conversation, branches, questions, seed, balanced, rollout.state_values)
+    op_scope: OpScope | None = None
+    if rollout.op_values:
+        op_scope = "session" if rollout.questions == "session" else "cumulative"
+    return TreePlan(conversation, branches, questions, seed, balanced, rollout.state_values, op_scope)
 
 
 def evaluation_plan(

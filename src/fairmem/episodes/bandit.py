@@ -64,7 +64,7 @@ def teach(plan: BranchPlan, agents: Agents) -> Routine[Pass]:
                 continue
             one = replace(context, turns=(said,))
             snapshots.append(Snapshot(one, Given(bank, facts, context.chunk)))
-            turn, bank = yield from write(plan, agents, one, Extraction(facts, ParseOutcome.OK), bank, number)
+            turn, bank, _ = yield from write(plan, agents, one, Extraction(facts, ParseOutcome.OK), bank, number)
             turns.append(turn)
             if turn.failure is not None:
                 return Pass(tuple(snapshots), tuple(turns), bank)

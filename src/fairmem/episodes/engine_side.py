@@ -27,7 +27,7 @@ from fairmem.policy import Family, Policy, Reply, SampleRequest, open_ready
 from fairmem.runlog import RunLog
 from fairmem.trace import EpisodeTree, Role
 
-_COUNTS = ("wave_seconds", "quiz_seconds", "quiz_items", "local_groups", "identical_groups")
+_COUNTS = ("wave_seconds", "quiz_seconds", "quiz_items", "op_items", "local_groups", "identical_groups")
 """Fields of `RunReport` that add up over conversations and travel between processes."""
 
 

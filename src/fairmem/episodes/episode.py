@@ -26,6 +26,7 @@ from fairmem.agents import (
 )
 from fairmem.data import split_session
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine
+from fairmem.episodes.written import Written
 from fairmem.memory import Memory, MemoryBank, Op, OpContext, OpResult, StructuredMemory, StructuredOp
 from fairmem.policy import Message, Prompt, Reply, SampleRequest
 from fairmem.seeds import derive
@@ -99,12 +100,16 @@ class BranchPlan:
 
 @dataclass(frozen=True, slots=True)
 class BranchResult:
-    """What a branch did: its turns in order, and its memory after the last session (None if it failed)."""
+    """What a branch did: its turns in order, and its memory after the last session (None if it failed).
+
+    `written` says what the replies wrote, where and by which operations; it is empty with a structured memory.
+    """
 
     plan: BranchPlan
     start: Memory | None
     turns: tuple[RoleTurn, ...]
     bank: Memory | None
+    written: tuple[Written, ...] = ()
 
 
 def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: str = "") -> Routine[BranchResult]:
@@ -121,7 +126,7 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
         bank = yield AwaitMemory(prefix + plan.parent, plan.first)
     if isinstance(bank, CallFailure):
         return BranchResult(plan, None, (*(turn for turn, _ in extracted if turn), _skipped(plan, agents, bank)), None)
-    start, turns = bank, list[RoleTurn]()
+    start, turns, noted = bank, list[RoleTurn](), list[Written]()
     published = plan.first - 1
     for context, (turn, extraction) in zip(contexts, extracted, strict=True):
         for session in range(published + 1, context.session + 1):
@@ -131,18 +136,20 @@ def roll_branch(plan: BranchPlan, agents: Agents, board: MemoryBoard, prefix: st
             turns.append(turn)
             if extraction is None:
                 return _failed(plan, start, turns, turn.failure, board, prefix, context.session)
+            noted.append(Written(turn.id, extraction.spans, tuple(fact.source for fact in extraction.facts)))
         if extraction is None or extraction.facts:
             if isinstance(bank, StructuredMemory):
                 written, bank = yield from _write_structured(plan, agents, context, bank)
             else:
-                turn, bank = yield from write(plan, agents, context, extraction, bank)
+                turn, bank, wrote = yield from write(plan, agents, context, extraction, bank)
                 written = [turn]
+                noted.append(wrote)
             turns += written
             if written[-1].failure is not None:
                 return _failed(plan, start, turns, written[-1].failure, board, prefix, context.session)
     for session in range(published + 1, plan.last + 1):  # sessions without turns at the end
         board.publish(prefix + plan.id, session, bank)
-    return BranchResult(plan, start, tuple(turns), bank)
+    return BranchResult(plan, start, tuple(turns), bank, tuple(noted))
 
 
 def chunks_of(plan: BranchPlan, agents: Agents) -> list[TurnContext]:
@@ -238,8 +245,11 @@ def write(
     extraction: Extraction | None,
     bank: MemoryBank,
     call: int = 0,
-) -> Routine[tuple[RoleTurn, MemoryBank]]:
-    """One call of the manager, or of the single agent, and the memory after its operations; `call` as in `_request`."""
+) -> Routine[tuple[RoleTurn, MemoryBank, Written]]:
+    """One call of the manager, or of the single agent, the memory after its operations, and what it wrote.
+
+    `call` as in `_request`.
+    """
     writer: Manager | SingleAgent = agents.single or agents.manager
     facts: tuple[Fact, ...] = () if extraction is None else extraction.facts
     if isinstance(writer, SingleAgent):
@@ -251,13 +261,15 @@ def write(
     (reply,) = yield Ask(writer.role, (request,))
     turn = _turn(writer, context, request, reply, call)
     if isinstance(reply, CallFailure):
-        return turn.model_copy(update={"bank_before": bank.hash, "bank_after": bank.hash}), bank
+        return turn.model_copy(update={"bank_before": bank.hash, "bank_after": bank.hash}), bank, Written(turn.id)
     cut = reply.stop is StopReason.LENGTH
     if isinstance(writer, SingleAgent):
         decision: Decision = writer.parse(reply.text, cut, context, related)
     else:
         decision = writer.parse(reply.text, cut, context, facts, related)
-    after, records = apply_ops(bank, decision.ops, context.op_context())
+    op_context = context.op_context()
+    after, records = apply_ops(bank, decision.ops, op_context)
+    wrote = Written(turn.id, decision.spans, tuple(op.source for op in records), decision.ops, op_context)
     read = {
         "parse": decision.outcome,
         "dropped": decision.dropped,
@@ -266,7 +278,7 @@ def write(
         "bank_before": bank.hash,
         "bank_after": after.hash,
     }
-    return turn.model_copy(update=read), after
+    return turn.model_copy(update=read), after, wrote
 
 
 def _write_structured(

@@ -17,6 +17,7 @@ from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats, run_waves
+from fairmem.episodes.op_values import OpCase, OpScope, op_cases, op_gains, op_jobs, with_lines
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
 from fairmem.episodes.state_values import answered_by_all, memories
@@ -43,7 +44,8 @@ class TreePlan:
     `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
     group is about or None for the global group). With `balanced`, a local branch earns the mean of two scores: on
     the questions with evidence in the session the group is about, and on the others. With `state_values` the memories
-    that a global branch had on the way are asked the questions of its last.
+    that a global branch had on the way are asked the questions of its last. With an `op_scope` every operation of a
+    global branch is valued by those questions too, or by those of its scope (`fairmem.episodes.op_values`).
     """
 
     conversation: Conversation
@@ -52,6 +54,7 @@ class TreePlan:
     seed: int = 0
     balanced: bool = False
     state_values: bool = False
+    op_scope: OpScope | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class RunReport:
     wave_seconds: float = 0.0
     quiz_seconds: float = 0.0
     quiz_items: int = 0
+    op_items: int = 0
     local_groups: int = 0
     identical_groups: int = 0
 
@@ -119,11 +123,13 @@ class EpisodeRunner:
                 bank = results[f"{index}/{branch.id}"].bank
                 if bank is not None:
                     report.banks[index, branch.id] = bank
-        jobs = _quiz_jobs(plans, report.banks, board)
-        asked = self.quizzer.ask(list(jobs.values()), plans[0].seed if plans else 0)
+        jobs, cases = _quiz_jobs(plans, report.banks, board), _op_cases(plans, results, report.banks, board)
+        more = [job for (index, _), of in cases.items() for job in op_jobs(plans[index].conversation, of)]
+        asked = self.quizzer.ask([*jobs.values(), *more], plans[0].seed if plans else 0)
         report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
-        quizzes = dict(zip(jobs, asked, strict=True))
+        quizzes, asked_of_ops = dict(zip(jobs, asked, strict=False)), iter(asked[len(jobs) :])
         report.quiz_items = sum(len(items) for items in asked)
+        report.op_items = sum(len(job.questions) for job in more)
         trees = [
             EpisodeTree(
                 conversation=plan.conversation.id,
@@ -146,6 +152,11 @@ class EpisodeRunner:
         for index, plan in enumerate(plans):
             states = {key: job.bank for key, job in jobs.items() if key[0] == index}
             trees[index] = self._valued(trees[index], plan, states, quizzes, reward or self.reward)
+        for (index, name), of in cases.items():
+            own = [next(asked_of_ops) for _ in range(2 * len(of))]
+            trees[index] = self._op_valued(
+                trees[index], plans[index], results[f"{index}/{name}"], of, own, reward or self.reward
+            )
         groups = [
             [tuple(turn.ids for turn in branch.turns) for branch in members]
             for tree in trees
@@ -238,6 +249,50 @@ class EpisodeRunner:
             values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
         branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
         return tree.model_copy(update={"branches": tuple(branches)})
+
+    def _op_valued(
+        self,
+        tree: EpisodeTree,
+        plan: TreePlan,
+        result: BranchResult,
+        cases: Sequence[OpCase],
+        quizzes: Sequence[Sequence[QuizItem]],
+        settings: RewardConfig,
+    ) -> EpisodeTree:
+        """`tree` with the lines of one of its global branches and what its operations were worth."""
+        last = result.plan.last
+        dialogue = self.dialogue_tokens(plan.conversation, last)
+
+        def measure(quiz: Sequence[QuizItem], memory: Memory) -> dict[str, float | None]:
+            outcome = Outcome(True, (last,), quiz, memory.tokens(self._count), dialogue)
+            parts = reward_parts(settings).items()
+            return {name: _measured(name, reward, outcome, settings)[last] for name, reward in parts}
+
+        gains = op_gains(cases, quizzes, measure, len(plan.questions(last, None)))
+        turns = with_lines(result.turns, result.written, self.policies)
+        branches = (
+            b.model_copy(update={"gains": gains, "turns": turns}) if b.id == result.plan.id else b
+            for b in tree.branches
+        )
+        return tree.model_copy(update={"branches": tuple(branches)})
+
+
+def _op_cases(
+    plans: Sequence[TreePlan],
+    results: Mapping[str, BranchResult],
+    banks: Mapping[tuple[int, str], Memory],
+    board: MemoryBoard,
+) -> dict[tuple[int, str], list[OpCase]]:
+    """(plan, global branch that did not fail) -> its operations that changed memory, where a plan values them."""
+    return {
+        (index, branch.id): op_cases(
+            results[f"{index}/{branch.id}"], plan.questions(branch.last, None), plan.op_scope, board, f"{index}/"
+        )
+        for index, plan in enumerate(plans)
+        if plan.op_scope is not None
+        for branch in plan.branches
+        if branch.parent is None and (index, branch.id) in banks
+    }
 
 
 def _quiz_jobs(

@@ -99,11 +99,14 @@ class Quizzer:
         prompts: list[Prompt] = []
         seeds: list[int] = []
         shown: list[tuple[Entry, ...]] = []
+        known: dict[tuple[int, str, str], tuple[Prompt, tuple[Entry, ...]]] = {}  # one memory may be asked twice
         for job in jobs:
             for question in job.questions:
-                entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
-                prompts.append(self.answerer.prompt(question.text, entries, job.conversation.speakers))
-                shown.append(entries)
+                key = (id(job.bank), job.conversation.id, question.id)
+                if key not in known:
+                    known[key] = self._shown(job, question)
+                prompts.append(known[key][0])
+                shown.append(known[key][1])
                 seeds.append(derive(seed, "answer", job.conversation.id, job.session, question.id))
         replies = iter(zip(self._replies(prompts, seeds), shown, strict=True))
         items: list[tuple[QuizItem, ...]] = []
@@ -111,6 +114,11 @@ class Quizzer:
             where = job.conversation.session_of_turn()
             items.append(tuple(self.item(job, question, where, *next(replies)) for question in job.questions))
         return items
+
+    def _shown(self, job: QuizJob, question: Question) -> tuple[Prompt, tuple[Entry, ...]]:
+        """What the answerer is asked, and the entries it sees."""
+        entries = self.answerer.shown(job.bank, question.text, job.conversation.speakers)
+        return self.answerer.prompt(question.text, entries, job.conversation.speakers), entries
 
     def _replies(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
         role = self.answerer.role

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fairmem.credit import Credit, CreditDiagnostics
+from fairmem.credit import Credit, CreditDiagnostics, combined
 from fairmem.episodes.group import RunReport
 from fairmem.trace import Branch, EpisodeTree, ParseOutcome, QuizItem, Role
 
@@ -85,6 +85,7 @@ def step_metrics(
         values = [r.parts.get(name) for b in whole for r in b.rewards]
         metrics[f"reward_{name}"] = _mean([value for value in values if value is not None])
     metrics |= _distilled([item for branch in (*whole, *local) for item in branch.quiz])
+    metrics |= _op_metrics(whole, report)
     each = [f"{role}_{name}" for role in ("extractor", "manager") for name in _LEARNED]  # of two learners
     metrics |= {name: learned[name] for name in (*_LEARNED, *each) if name in learned}
     return metrics
@@ -107,6 +108,19 @@ def _no_signal(counts: Sequence[CreditDiagnostics]) -> float | None:
     kinds = [kind for count in counts for kind in (count.global_groups, count.local_groups)]
     formed = sum(kind.formed for kind in kinds)
     return sum(kind.zero_variance for kind in kinds) / formed if formed else None
+
+
+def _op_metrics(whole: Sequence[Branch], report: RunReport) -> dict[str, Number]:
+    """Where operations were valued: questions asked for that, and what one of each kind that changed memory gained."""
+    if not report.op_items:
+        return {}
+    gains: dict[str, list[float]] = {"INSERT": [], "UPDATE": [], "DELETE": []}
+    for branch in whole:
+        known = {turn.id: turn for turn in branch.turns}
+        for gain in branch.gains:
+            gains.setdefault(known[gain.turn].ops[gain.op].op, []).append(combined(gain.parts))
+    measured = {name: [value for value in values if value == value] for name, values in gains.items()}
+    return {"op_questions": report.op_items} | {f"gain_{name.lower()}": _mean(v) for name, v in measured.items()}
 
 
 def step_timing(

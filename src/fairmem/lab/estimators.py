@@ -140,7 +140,12 @@ _ESTIMATORS = (
         whole.counterfactual("mean"),
         "counterfactual",
     ),
-    Estimator("counterfactual_ops", "counterfactual of every operation by itself", whole.counterfactual_ops),
+    Estimator(
+        "counterfactual_op",
+        "counterfactual of every operation by itself",
+        whole.counterfactual_op,
+        "counterfactual_op",
+    ),
     Estimator(
         "shrunk_counterfactual",
         "counterfactual_mean, mixed with the change up to the end by their measured variances",

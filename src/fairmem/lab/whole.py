@@ -55,7 +55,7 @@ def vine(bench: Bench) -> Sample:
     return _quizzed(bench, np.diff(_state_values(bench), axis=2))
 
 
-def counterfactual_ops(bench: Bench) -> Sample:
+def counterfactual_op(bench: Bench) -> Sample:
     """Each decision is credited with its own change of the score, which takes a quiz after every operation."""
     decisions = bench.rollouts.decisions
     credit_D_B_G = batched.centred(decisions.changes[:, bench.columns(bench.group)], "std")

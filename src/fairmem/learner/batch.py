@@ -55,6 +55,7 @@ class PackedBatch:
         turn_index: [N]; turn of each sampled token, 0 to U - 1.
         old_logp: [N]; recorded log-probabilities (nan where none were).
         advantage: [U].
+        token_advantage: [N]; None unless a row has advantages per token (those of the others are then repeated).
         weights: [U].
         value: [U]; what the critic expected before the update (nan without a critic).
         target: [U]; what it should have expected.
@@ -75,6 +76,7 @@ class PackedBatch:
     target: Tensor
     rows: tuple[int, ...]
     tokens: int
+    token_advantage: Tensor | None = None
 
 
 def pack_rows(rows: Sequence[Row], chosen: Sequence[int], pack_tokens: int, share_prompts: bool = True) -> list[Pack]:
@@ -155,7 +157,14 @@ def collate(rows: Sequence[Row], packs: Sequence[Pack], device: torch.device | s
         target=put(_known([rows[row].target for row in order])),
         rows=tuple(order),
         tokens=sum(pack.tokens for pack in packs),
+        token_advantage=put(np.concatenate([_by_token(rows[row]) for row in order]))
+        if any(rows[row].advantages is not None for row in order)
+        else None,
     )
+
+
+def _by_token(row: Row) -> npt.NDArray[np.float32]:
+    return np.array(row.advantages or (row.advantage,) * len(row.ids), dtype=np.float32)
 
 
 def _known(values: Sequence[float | None]) -> npt.NDArray[np.float32]:

@@ -313,7 +313,8 @@ class Learner:
         if self.imitates:
             return imitation_loss(logp, *turns, config.aggregation, total)
         clip = (config.clip_low, config.clip_high)
-        policy = policy_loss(logp, old, *turns, clip, config.dual_clip, config.ratio, config.aggregation, total)
+        how = (config.ratio, config.aggregation, total)
+        policy = policy_loss(logp, old, *turns, clip, config.dual_clip, *how, batch.token_advantage)
         tally.ratios(policy.ratio, policy.clipped)
         return policy.loss
 

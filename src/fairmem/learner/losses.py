@@ -6,7 +6,7 @@ mini-batch split into micro-batches adds up to the same loss.
 
 Sources: PPO clip (arXiv 1707.06347, eq. 7); dual clip (1912.09729, eq. 5); asymmetric clip (DAPO,
 2503.14476, eq. 10); turn-level ratio as in Memory-R2 (2605.21768), which is GSPO's sequence ratio (2507.18071, eq. 7)
-per role turn; k3 estimator (http://joschu.net/blog/kl-approx.html).
+per role turn, and with advantages per token that of its section 4.3; k3 estimator (http://joschu.net/blog/kl-approx.html).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PolicyLoss:
 
     Attributes:
         loss: Scalar, differentiable.
-        ratio: Importance ratios, detached; shape [N] or [U].
+        ratio: Importance ratios, detached; shape [N] or [U] ([N] with advantages per token).
         clipped: Whether a clip decided that term (so it has no gradient); same shape.
     """
 
@@ -87,12 +87,17 @@ def policy_loss(
     ratio: Ratio = "turn",
     aggregation: Aggregation = "turn",
     total: Tensor | float | None = None,
+    token_advantage: Tensor | None = None,
 ) -> PolicyLoss:
     """Clipped policy-gradient loss.
 
     With r = exp(log p - log p_old), per token or from the mean log-ratio of a turn (cut at 3):
 
         L = max(-r A, -clip(r, 1 - low, 1 + high) A),   and for A < 0:   L = min(L, -dual_clip A)
+
+    With advantages per token the ratio of a turn is that of each of its tokens, r_n = sg(r) p_n / sg(p_n): the value is
+    the turn's ratio, and the gradient reaches each token by its own advantage. For equal advantages that is the turn's
+    gradient, but that a ratio that was cut has one.
 
     Args:
         logp: log p of the sampled tokens now, [N].
@@ -105,15 +110,17 @@ def policy_loss(
         ratio: `token` or `turn`.
         aggregation: Mean over turns or over tokens, see `aggregate`.
         total: Denominator of the whole mini-batch; None takes this batch's own.
+        token_advantage: [N], in place of `advantage`.
     """
     turns = len(advantage)
     log_ratio = logp - old_logp
+    by_turn = ratio == "turn" and token_advantage is None
     if ratio == "turn":
         log_ratio = turn_mean(log_ratio, turn_index, turns)
-        credit = advantage
-    else:
-        credit = advantage[turn_index]
     r = log_ratio.clamp(max=TURN_LOG_RATIO_MAX).exp()
+    if ratio == "turn" and token_advantage is not None:
+        r = r.detach()[turn_index] * (logp - logp.detach()).exp()
+    credit = token_advantage if token_advantage is not None else advantage if by_turn else advantage[turn_index]
     plain = -r * credit
     bounded = -r.clamp(1 - clip[0], 1 + clip[1]) * credit
     value = torch.maximum(plain, bounded)
@@ -123,7 +130,7 @@ def policy_loss(
         beyond = (credit < 0) & (value > ceiling)
         value = torch.where(beyond, ceiling, value)
         clipped = clipped | beyond
-    per_turn = value if ratio == "turn" else turn_mean(value, turn_index, turns)
+    per_turn = value if by_turn else turn_mean(value, turn_index, turns)
     return PolicyLoss(aggregate(per_turn, turn_index, weights, aggregation, total), r.detach(), clipped)
 
 

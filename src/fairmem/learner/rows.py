@@ -30,6 +30,8 @@ class Row:
         logprobs: log p of each sampled id in nats, at sampling time and temperature; may be empty when
             the learner recomputes them.
         advantage: What the turn earned beyond its comparison group.
+        advantages: What each of its sampled tokens did, for rules that credit parts of a reply; None gives all of them
+            `advantage`.
         weight: Weight of the row in the loss, above 0.
         group: Id of the comparison group.
         kind: Whether the branch is a whole rollout or a rerollout.
@@ -54,6 +56,7 @@ class Row:
     policy_version: int
     value: float | None = None
     target: float | None = None
+    advantages: tuple[float, ...] | None = None
 
     @property
     def tokens(self) -> int:
@@ -71,7 +74,13 @@ def rows_of(tree: EpisodeTree, credit: Credit) -> list[Row]:
             if earned is None:
                 continue
             row = bare_row(tree, branch, turn)
-            row = replace(row, advantage=earned.advantage, weight=earned.weight, group=credit.groups[key])
+            row = replace(
+                row,
+                advantage=earned.advantage,
+                weight=earned.weight,
+                group=credit.groups[key],
+                advantages=credit.tokens.get(key),
+            )
             rows.append(row if judged is None else replace(row, value=judged.value, target=judged.target))
     return rows
 
@@ -101,7 +110,8 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True, compared: bool = True
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
     finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one
     conversation, and gives one rollout one advantage; rows of a critic are not compared with each other, so their
-    group only has to be of one conversation. All rows come from one policy version.
+    group only has to be of one conversation. Rows with advantages per token have a finite one for each of them, and
+    theirs may differ within a rollout. All rows come from one policy version.
 
     Args:
         rows: All rows of one learner step.
@@ -138,6 +148,10 @@ def _row_problem(row: Row, logprobs: bool) -> str | None:
         return "a log-probability that is not finite or above 0"
     if not math.isfinite(row.advantage):
         return f"advantage {row.advantage} is not finite"
+    if row.advantages is not None and len(row.advantages) != len(row.ids):
+        return f"{len(row.advantages)} advantages for {len(row.ids)} sampled tokens"
+    if not all(map(math.isfinite, row.advantages or ())):
+        return "an advantage of a token is not finite"
     if not (math.isfinite(row.weight) and row.weight > 0):
         return f"weight {row.weight} is not finite and above 0"
     if (row.value is None) != (row.target is None):
@@ -161,7 +175,7 @@ def _group_problem(members: Sequence[Row]) -> str | None:
         return None
     advantage_of: dict[str, float] = {}
     for row in members:
-        if advantage_of.setdefault(row.rollout, row.advantage) != row.advantage:
+        if advantage_of.setdefault(row.rollout, row.advantage) != row.advantage and row.advantages is None:
             return f"rollout {row.rollout!r} has several advantages"
     if len(advantage_of) < 2:
         return f"only one rollout, {members[0].rollout!r}; a comparison needs two"

@@ -5,7 +5,17 @@ The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem
 
 from __future__ import annotations
 
-from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Reply, Sample, SampleRequest
+from fairmem.policy.base import (
+    Family,
+    Message,
+    Policy,
+    PolicyStats,
+    Prompt,
+    Reply,
+    Sample,
+    SampleRequest,
+    TokenPlaces,
+)
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
@@ -29,6 +39,7 @@ __all__ = [
     "SampleRequest",
     "Script",
     "ScriptedPolicy",
+    "TokenPlaces",
     "WRITERS",
     "approximate_tokens",
     "folder_of",

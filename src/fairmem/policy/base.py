@@ -120,6 +120,18 @@ class PolicyStats:
 
 
 @runtime_checkable
+class TokenPlaces(Protocol):
+    """A policy that can say which of its sampled tokens wrote which part of a reply's text."""
+
+    def token_ends(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Where in the text of the reply each of its sampled `ids` ends, in characters; never falling.
+
+        A token that completes no character ends where the one before it does, and so does the end-of-message token.
+        """
+        ...
+
+
+@runtime_checkable
 class Policy(Protocol):
     """Something that samples text.
 

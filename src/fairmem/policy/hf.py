@@ -21,7 +21,7 @@ from fairmem.policy.decode import decode, padded
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
 from fairmem.policy.render import Renderer
-from fairmem.policy.sampled import end_ids, read_sampled, unfit
+from fairmem.policy.sampled import end_ids, read_sampled, token_ends, unfit
 from fairmem.policy.torch_setup import import_torch
 from fairmem.trace import CallFailure
 
@@ -249,6 +249,10 @@ class HFPolicy:
         if not self.tokenizer.is_fast:
             raise ModelError(f"{self.name}: its tokenizer gives no character offsets; save it as tokenizer.json")
         return self._renderer.offsets(text)
+
+    def token_ends(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """See `fairmem.policy.TokenPlaces`."""
+        return token_ends(self.tokenizer, self.eos, ids)
 
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever made it."""

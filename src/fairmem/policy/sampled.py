@@ -56,6 +56,29 @@ def read_sampled(
     return Sample(prompt_text=text, prompt_ids=prompt, ids=ids, logprobs=logprobs, text=written, stop=stop)
 
 
+def token_ends(tokenizer: Any, eos: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
+    """Where each sampled token ends in the text of the reply (`read_sampled`), in characters; rising, one per id.
+
+    Tokens are decoded in short windows that begin where the text was last whole, so that a character made of several
+    tokens ends with the last of them. Simplified: a tokenizer whose decoding changes earlier text (none known here)
+    would shift places by as much.
+    """
+    written = ids[:-1] if ids and ids[-1] in eos else ids
+
+    def decoded(part: Sequence[int]) -> str:
+        return tokenizer.decode(part, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    ends: list[int] = []
+    before, start, whole = 0, 0, 0  # characters so far; window and its part that is accounted for
+    for number in range(1, len(written) + 1):
+        known, text = decoded(written[start:whole]), decoded(written[start:number])
+        if not text.endswith("\ufffd"):
+            before += max(0, len(text) - len(known))
+            start, whole = whole, number
+        ends.append(before)
+    return (*ends, *[before] * (len(ids) - len(written)))
+
+
 def end_ids(generation_config: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
     """Ids that end a message: those of the model's generation config, else the tokenizer's.
 

@@ -57,6 +57,12 @@ class ScriptedPolicy:
         """Number of UTF-8 bytes."""
         return len(_encode(text))
 
+    def token_ends(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """See `fairmem.policy.TokenPlaces`; a character ends with its last byte."""
+        said = bytes(token for token in ids if token != END)
+        ends = [len(said[:number].decode("utf-8", "ignore")) for number in range(1, len(said) + 1)]
+        return (*ends, *[ends[-1] if ends else 0] * (len(ids) - len(said)))
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -61,6 +61,8 @@ def draw_frontier(found: Mapping[str, Any], png: Path) -> bool:
         axes.plot(
             [knee["share"]["mean"]], [knee["f1"]["mean"]], "o", markersize=11, mfc="none", mec=_LOSS, label="knee"
         )
+        for name, line in (("goal", "--"), ("reference", ":")):
+            axes.axvline(group["frontier"][name], color=_LINE, linestyle=line, linewidth=1, label=name)
         axes.set_xlabel("tokens of the memory / tokens of the dialogue")
         axes.set_ylabel("test F1")
         axes.legend(frameon=False, fontsize=8)

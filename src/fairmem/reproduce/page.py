@@ -73,8 +73,32 @@ def _group(group: Mapping[str, Any]) -> list[str]:
             "",
             f"Best at their size are {front}. The knee, the point of these farthest above the straight line from the "
             f"smallest memory to the largest with both axes scaled to their range, is `{group['frontier']['knee']}`.",
+            "",
+            _size(group["frontier"]),
         ]
     return lines
+
+
+def _size(front: Mapping[str, Any]) -> str:
+    """How large the memory is at the knee, against the goal and the reference, and what that costs."""
+    share, goal, lost = front["share"], front["goal"], front["difference"]
+    size = (
+        f"At the knee the memory has {share:.0%} of the dialogue's tokens (of the trained model's tokenizer); the "
+        f"published run's had {front['reference']:.0%}, in words. "
+    )
+    if front["best"] == front["knee"]:
+        cost, equal = "No arm has a higher F1. ", True
+    elif lost is None:
+        cost, equal = f"No seed is finished in both this arm and `{front['best']}`, which has the highest F1. ", None
+    else:
+        cost = f"F1 less that of `{front['best']}`, the highest: {_interval(lost, '+.3f')} (equal if it reaches 0). "
+        equal = None if lost["high"] is None else lost["high"] >= 0
+    if share > goal:
+        return f"{size}{cost}The goal, at most {goal:.0%} at equal F1, is not met: the memory is larger."
+    if equal is None:
+        return f"{size}{cost}Whether the goal is met, at most {goal:.0%} at equal F1, takes more seeds to tell."
+    met = "is met" if equal else "is not met: F1 is lower"
+    return f"{size}{cost}The goal, at most {goal:.0%} at equal F1, {met}."
 
 
 def _tested(test: Mapping[str, Any] | None) -> list[str]:

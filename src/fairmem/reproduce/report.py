@@ -20,7 +20,7 @@ from fairmem.eval import EvalResult, compare, summarise
 from fairmem.memory import OpOutcome
 from fairmem.metrics import sign_flip
 from fairmem.policy import weights_digest
-from fairmem.reproduce.frontier import Point, frontier
+from fairmem.reproduce.frontier import GOAL, REFERENCE, Frontier, Point, frontier
 from fairmem.reproduce.matrix import Arm, Group, Matrix
 from fairmem.reproduce.runs import Run, seconds_of
 from fairmem.runlog import read_metrics
@@ -98,9 +98,32 @@ def _group(
         "arms": arms,
     }
     if group.frontier and points:
-        front = frontier(points)
-        found["frontier"] = {"front": [point.name for point in front.front], "knee": front.knee.name}
+        found["frontier"] = at_the_knee(frontier(points), of_arm, measured)
     return found
+
+
+def at_the_knee(
+    front: Frontier, of_arm: Mapping[str, Mapping[int, Run]], measured: Mapping[Path, dict[str, Any]]
+) -> dict[str, Any]:
+    """The front and its knee, and what is lost there against the arm with the highest F1."""
+    best, knee = front.front[-1], front.knee  # a front rises in both
+    pairs = [
+        change
+        for seed, run in of_arm[knee.name].items()
+        if knee.name != best.name
+        and run.folder in measured
+        and of_arm[best.name][seed].folder in measured
+        and (change := _difference(of_arm[best.name][seed], run)) is not None
+    ]
+    return {
+        "front": [point.name for point in front.front],
+        "knee": knee.name,
+        "share": knee.share,
+        "best": best.name,
+        "difference": over_seeds(pairs) if pairs else None,
+        "goal": GOAL,
+        "reference": REFERENCE,
+    }
 
 
 def _arm(

@@ -248,3 +248,14 @@ def test_a_prompt_of_usual_size_renders_within_fifty_microseconds() -> None:
         render_compact_manage(DAY, entries, facts)
         times.append(perf_counter() - start)
     assert min(times) < 50e-6
+
+
+def test_every_item_has_the_place_of_its_line() -> None:
+    text = "1 Ana owns a cup.\n\n9 no such turn\n  2 Bo owns a fork. \n1 Ana owns a cup."
+    parsed = parse_compact_extract(text, False, 2)
+    assert [text[slice(*span)] for span in parsed.spans if span] == ["1 Ana owns a cup.", "  2 Bo owns a fork. "]
+    text = "b UPDATE 1\na WHAT\nc INSERT"
+    decided = parse_compact_decision(text, False, 4, ["Ana runs."])
+    # Facts a and d are mentioned by no line that could be read; nothing is said of where.
+    assert [None if s is None else text[slice(*s)] for s in decided.spans] == ["b UPDATE 1", "c INSERT", None, None]
+    assert len(decided.items) == 4

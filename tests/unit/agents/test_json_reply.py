@@ -91,3 +91,13 @@ def test_a_hostile_reply_of_40_kilobytes_is_read_within_seconds(text: str) -> No
     start = perf_counter()
     read_json_items(text, "facts")
     assert perf_counter() - start < 2.0  # 0.3 s at most where it was written; quadratic work takes minutes
+
+
+def test_every_item_has_its_place_in_the_reply() -> None:
+    text = 'Sure {"a": 2}!\n```json\n{"facts": [ {"a": 1}, 7, {"b": {"c": "}"}}, {"a": 1}]}\n```'
+    found = read_json_items(text, "facts")
+    told = [None if span is None else text[slice(*span)] for span in found.spans]
+    assert told == ['{"a": 1}', None, '{"b": {"c": "}"}}', '{"a": 1}']
+    assert found.spans[0] != found.spans[3]
+    cut = '{"facts": [{"a": 1}, {"a": '
+    assert [cut[slice(*span)] for span in read_json_items(cut, "facts").spans if span] == ['{"a": 1}']

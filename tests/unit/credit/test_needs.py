@@ -27,6 +27,7 @@ GIVES = {
     "vine": ("rollout.state_values=true",),
     "vine_continue": (*TO_THE_END, "rollout.local_sources=all", "rollout.local_fraction=1.0"),
     "counterfactual": ("rollout.state_values=true",),
+    "counterfactual_op": ("rollout.op_values=true",),
     "shrunk_counterfactual": ("rollout.state_values=true",),
     "clone": (
         "rollout.unit=demonstration",
@@ -57,6 +58,12 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
         (("credit.rule=logo", "rollout.local_fraction=0.03"), 'raise it, or set credit.rule = "grpo"'),
         (("credit.rule=vine",), "set rollout.state_values = true"),
         (("credit.rule=counterfactual",), "set rollout.state_values = true"),
+        (("credit.rule=counterfactual_op",), "set rollout.op_values = true"),
+        (
+            ("credit.rule=counterfactual_op", "rollout.op_values=true", "agents.roles=writer"),
+            "operations on a structured memory rewrite one another's text",
+        ),
+        (("credit.rule=counterfactual_op", "credit.scope=trajectory"), 'set credit.scope = "session"'),
         (("credit.rule=tree",), "but rollout.local_horizon = 0 stops them before session 8; "),
         (("credit.rule=tree",), 'set rollout.local_horizon = "end"'),
         (("credit.rule=tree", "rollout.local_horizon=6"), "stops them before session 8"),

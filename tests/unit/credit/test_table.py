@@ -8,12 +8,14 @@ import pytest
 from fairmem.credit import (
     CREDIT_RULES,
     CreditConfig,
+    Decisions,
     Forest,
     Need,
     RuleInput,
     assign,
     broadcast,
     counterfactual,
+    counterfactual_op,
     dr_grpo,
     gigpo,
     grpo,
@@ -40,7 +42,8 @@ FOREST = Forest(
     np.array([[0, 1], [2, 3], [4, 5]]),
     (np.array([[6], [7]]),),
 )
-GIVEN = RuleInput(REWARDS, LOCAL, REWARDS.mean(axis=1), ANCHORS, VALUES, USED, LOGP, FOREST)
+DECISIONS = Decisions(((1, 0, "D1:1"), (2, 0, "D2:1")), RANDOM.random((3, 2)))
+GIVEN = RuleInput(REWARDS, LOCAL, REWARDS.mean(axis=1), ANCHORS, VALUES, USED, LOGP, FOREST, decisions=DECISIONS)
 SETTINGS = CreditConfig(scale="loo", gamma=0.5, omega=0.25, used_weight=2.0, local_weight=0.5)
 
 
@@ -69,7 +72,10 @@ def test_every_row_applies_its_function_with_the_settings_of_the_recipe() -> Non
     assert shrunk.local_weight == shrunk_logo(REWARDS, LOCAL, 0.5, "loo").local_weight != 0.5
     for name in ("vine", "vine_continue"):
         assert np.allclose(advantages(name), np.diff(VALUES, axis=1))
-    covered = {*expected, "logo", "shrunk_logo", "vine", "vine_continue", "tree", "ppo", "clone"}
+    by_op = CREDIT_RULES["counterfactual_op"].apply(GIVEN, SETTINGS)
+    assert by_op.decisions is not None and not by_op.global_kept_G_S.any()
+    assert (by_op.decisions.advantages_G_D == counterfactual_op(DECISIONS.gains_G_D, "loo").advantages_G_D).all()
+    covered = {*expected, "counterfactual_op", "logo", "shrunk_logo", "vine", "vine_continue", "tree", "ppo", "clone"}
     assert covered == set(CREDIT_RULES)
 
 

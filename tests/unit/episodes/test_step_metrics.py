@@ -7,7 +7,7 @@ from fairmem.credit import assign
 from fairmem.episodes import RunReport, WaveStats, sampled_tokens, step_metrics, step_timing
 from fairmem.episodes.executor import Wave
 from fairmem.trace import Branch, EpisodeTree, RoleTurn
-from tests.unit.episodes.build import EVERYWHERE, FAILURE, at, play
+from tests.unit.episodes.build import EVERYWHERE, FAILURE, PLAIN, at, play
 
 
 def test_metrics_are_means_over_what_was_played() -> None:
@@ -80,3 +80,17 @@ def test_timing_divides_tokens_by_the_right_seconds() -> None:
     }  # fmt: skip
     idle = step_timing(0.0, 0.0, {"seconds": 0.0}, RunReport(), 0.0)
     assert idle["tokens_per_second"] is None and idle["rollout_efficiency"] is None
+
+
+def test_what_operations_gained_is_told_by_kind_where_they_were_valued() -> None:
+    behave = at({("g0", "manager", 2, 0): "a UPDATE Ana owns a cup. -> Ana owns a kite.\nb DELETE Bo owns a fork."})
+    valued = play(behave, PLAIN.model_copy(update={"op_values": True}))
+    metrics = step_metrics([valued.tree], [assign(valued.tree, "grpo")], valued.report, {})
+    # 22 inserts answer a question each; the update writes over one answer; the delete takes one away. Two memories
+    # each were asked 12 questions.
+    assert metrics["gain_insert"] == pytest.approx(1 / 12)
+    assert (metrics["gain_update"], metrics["gain_delete"]) == (0.0, pytest.approx(-1 / 12))
+    assert metrics["op_questions"] == 24 * 2 * 12
+    plain = play(behave)
+    found = step_metrics([plain.tree], [assign(plain.tree, "grpo")], plain.report, {})
+    assert not {name for name in found if name.startswith(("gain_", "op_"))}

@@ -86,6 +86,15 @@ def test_equal_memories_are_anchors_and_others_are_not() -> None:
         np.testing.assert_allclose(kept[:, estimate].T, expected.advantages_G_S, atol=1e-9)
 
 
+def test_operations_are_credited_as_the_rule_does_it() -> None:
+    bench = bench_of(5, estimates=2, rollouts=6)
+    decisions = bench.rollouts.decisions
+    found = whole.counterfactual_op(bench).credited[0].credit.reshape(bench.decisions, 2, 6)
+    for estimate in range(2):
+        expected = credit.counterfactual_op(decisions.changes.reshape(bench.decisions, 2, 6)[:, estimate].T, "std")
+        np.testing.assert_allclose(found[:, estimate].T, expected.advantages_G_D, atol=1e-9)
+
+
 def test_the_critic_of_ppo_is_fitted_to_the_rollouts_of_another_estimate() -> None:
     bench = bench_of(5, estimates=3, rollouts=6)
     rollouts, returns = bench.rollouts, whole.returns(bench)

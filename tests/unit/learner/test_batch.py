@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -121,3 +123,13 @@ def test_every_sampled_token_is_trained_once_in_its_own_turn(
     assert seen == [rows[r].ids for r in batch.rows]
     for pack in packs:
         assert pack.tokens <= pack_tokens or len(pack.rows) == 1
+
+
+def test_advantages_per_token_follow_the_tokens_and_those_of_other_rows_are_repeated(three_turns: list[Row]) -> None:
+    packs = pack_rows(three_turns, range(3), 16, share_prompts=False)
+    assert collate(three_turns, packs).token_advantage is None
+    rows = [*three_turns[:2], replace(three_turns[2], advantages=(1.0, 2.0, -3.0))]
+    batch = collate(rows, packs)
+    assert batch.token_advantage is not None
+    # In the order of the batch: row 0 (0.5 for both tokens), row 2, row 1 (1.0).
+    assert batch.token_advantage.tolist() == [0.5, 0.5, 1.0, 2.0, -3.0, 1.0]

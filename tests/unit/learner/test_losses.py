@@ -149,3 +149,38 @@ def test_imitation_is_cross_entropy_per_turn_times_advantage() -> None:
     # Over tokens: (1 x 4 nats + 3 x 0.5) over 2 + 3 tokens of weight.
     assert imitation_loss(logp, ones, turn, weights, "token").item() == pytest.approx((4.0 + 1.5) / 5)
     assert imitation_loss(logp, torch.tensor([0.0, 2.0]), turn, weights).item() == pytest.approx(3 * 1.0 / 4)
+
+
+def test_advantages_per_token_reach_each_token_whatever_the_ratio_is_taken_over() -> None:
+    each = tensor(1.0, -2.0, 3.0)
+    # At sampling the ratio is 1 for token and turn alike: (-1 + 2) / 2 = 0.5 and -3, mean -1.25.
+    # d / d log p: -A / (tokens of its turn) / (2 turns).
+    for ratio in ("token", "turn"):
+        logp = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        found = policy_loss(logp, torch.zeros_like(logp), A, TURNS, tensor(1.0, 1.0), ratio=ratio, token_advantage=each)
+        found.loss.backward()
+        assert found.loss.item() == -1.25
+        assert logp.grad is not None and logp.grad.tolist() == [-0.25, 0.5, -1.5]
+        assert found.ratio.shape == found.clipped.shape == (3,)
+
+
+def test_equal_advantages_per_token_are_the_turns_own_in_value_and_gradient() -> None:
+    def both(**more: Tensor) -> tuple[float, list[float]]:
+        logp = LOGP.clone().requires_grad_()
+        found = policy_loss(logp, torch.zeros_like(logp), A, TURNS, tensor(1.0, 0.5), **more)
+        found.loss.backward()
+        assert logp.grad is not None
+        return found.loss.item(), logp.grad.tolist()
+
+    whole, split = both(), both(token_advantage=A[TURNS])
+    assert split[0] == pytest.approx(whole[0]) and split[1] == pytest.approx(whole[1])
+
+
+def test_a_turn_is_clipped_by_its_ratio_for_the_tokens_whose_advantage_asks_for_it() -> None:
+    # Ratio 1.5 for both tokens: the good one is clipped at 1.2 and has no gradient, the bad one is not.
+    logp = torch.full((2,), math.log(1.5), dtype=torch.float64, requires_grad=True)
+    turn = torch.zeros(2, dtype=torch.long)
+    found = policy_loss(logp, torch.zeros_like(logp), tensor(9.0), turn, tensor(1.0), token_advantage=tensor(1.0, -1.0))
+    found.loss.backward()
+    assert found.loss.item() == pytest.approx((-1.2 + 1.5) / 2) and found.clipped.tolist() == [True, False]
+    assert logp.grad is not None and logp.grad.tolist() == pytest.approx([0.0, 0.75])

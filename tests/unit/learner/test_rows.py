@@ -47,6 +47,8 @@ def test_rows_carry_the_sampled_tokens_and_the_credit_of_their_turn() -> None:
         ({"logprobs": (-1.0, math.nan)}, "log-probability that is not finite"),
         ({"logprobs": (-1.0, 0.5)}, "above 0"),
         ({"advantage": math.nan}, "advantage nan is not finite"),
+        ({"advantages": (1.0,)}, "1 advantages for 2 sampled tokens"),
+        ({"advantages": (1.0, math.nan)}, "an advantage of a token is not finite"),
         ({"weight": 0.0}, "weight 0.0"),
         ({"weight": math.inf}, "weight inf"),
     ],
@@ -90,3 +92,10 @@ def test_demonstrations_need_no_group_and_no_log_probabilities_but_tokens(row: M
         check_rows([row(logprobs=())], logprobs=False)
     with pytest.raises(CreditError, match="no sampled tokens"):
         check_rows([row(ids=(), logprobs=())], logprobs=False, compared=False)
+
+
+def test_rows_with_advantages_per_token_may_differ_within_a_rollout_but_not_stand_alone(row: MakeRow) -> None:
+    first = row(advantage=0.5, advantages=(0.5, 1.0))
+    check_rows([first, row(advantage=-1.0, advantages=(-1.0, 0.0), chunk=1), row(rollout="b1")])
+    with pytest.raises(CreditError, match="only one rollout, 'b0'"):
+        check_rows([first])

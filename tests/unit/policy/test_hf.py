@@ -263,3 +263,15 @@ def test_folders_without_an_end_token_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="end-of-message token"):
         HFPolicy.from_folder(folder, device="cpu")
+
+
+@pytest.mark.parametrize("text", ["Ana lives in Lodz.\nb INSERT", "żółć 🙂 and more", "  two  blanks\n\n", ""])
+def test_tokens_end_where_their_text_does(policy: HFPolicy, text: str) -> None:
+    ids = tuple(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
+    ends = policy.token_ends((*ids, policy.eos[0]))
+    whole = policy.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert len(ends) == len(ids) + 1 and list(ends) == sorted(ends) and ends[-1] == len(whole)
+    for number, end in enumerate(ends[:-1], 1):
+        so_far = policy.tokenizer.decode(ids[:number], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        if not so_far.endswith("\ufffd"):
+            assert whole[:end] == so_far

@@ -43,3 +43,9 @@ def test_text_without_a_utf8_form_does_not_break_it() -> None:
 def test_a_script_cannot_score() -> None:
     with pytest.raises(ModelError, match="cannot score"):
         ScriptedPolicy().score([[1]], [[2]])
+
+
+def test_a_character_ends_with_its_last_byte_and_the_end_of_the_message_adds_none() -> None:
+    policy = ScriptedPolicy()
+    assert policy.token_ends((*"aż".encode(), 256)) == (1, 1, 2, 2)
+    assert policy.token_ends((256,)) == (0,) and policy.token_ends(()) == ()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from fairmem.reproduce import draw_differences, draw_frontier, page, plan_runs, report, save
+from fairmem.reproduce.frontier import Frontier, Point
+from fairmem.reproduce.report import at_the_knee
 from tests.unit.reproduce.build import finish, matrix
 
 SCORES = {("grpo", 0): 0.25, ("grpo", 1): 0.5, ("logo", 0): 0.5, ("logo", 1): 0.625}
@@ -76,6 +78,40 @@ def test_figures_and_json_are_written(found: dict[str, Any], tmp_path: Path) -> 
     assert draw_frontier(found, tmp_path / "frontier.png")
     assert all((tmp_path / f"{n}.png").read_bytes()[:4] == b"\x89PNG" for n in ("differences", "frontier"))
     # The two memories are equal, so the better one is the whole front.
-    assert found["groups"][0]["frontier"] == {"front": ["logo"], "knee": "logo"}
+    front = found["groups"][0]["frontier"]
+    assert (front["front"], front["knee"], front["best"], front["difference"]) == (["logo"], "logo", "logo", None)
     save(found, tmp_path / "reproduce.json")
     assert page(json.loads((tmp_path / "reproduce.json").read_text())) == page(found)
+
+
+def test_the_knee_is_held_against_the_goal_and_the_published_size(found: dict[str, Any]) -> None:
+    front = found["groups"][0]["frontier"]
+    assert (front["goal"], front["reference"]) == (0.5, 1.10)
+    assert front["share"] == found["groups"][0]["arms"][1]["share"]["mean"]
+
+    def said(**changes: Any) -> str:
+        found["groups"][0]["frontier"] = {**front, **changes}
+        return page(found)
+
+    lost = {"mean": -0.01, "low": -0.03, "high": 0.01, "n": 5}
+    assert "has 40% of the dialogue's tokens" in said(share=0.4) and "the published run's had 110%" in page(found)
+    assert "No arm has a higher F1. The goal, at most 50% at equal F1, is met." in said(share=0.4)
+    assert "is not met: the memory is larger." in said(share=0.6)
+    assert "`grpo`, the highest: -0.010 [-0.030, +0.010] (equal if it reaches 0). The goal" in said(
+        share=0.4, best="grpo", difference=lost
+    )
+    assert "is not met: F1 is lower." in said(share=0.4, best="grpo", difference={**lost, "high": -0.001})
+    assert "takes more seeds to tell." in said(share=0.4, best="grpo", difference={**lost, "low": None, "high": None})
+    assert "No seed is finished in both" in said(share=0.4, best="grpo", difference=None)
+
+
+def test_what_the_knee_costs_is_paired_by_seed_with_the_arm_of_the_highest_score(tmp_path: Path) -> None:
+    small, large = Point("grpo", 0.2, 0.4375), Point("logo", 0.9, 0.5)
+    made = matrix(tmp_path).only(["credit"])
+    runs = plan_runs(made, [0, 1], tmp_path)
+    for run in runs:
+        finish(run.folder, 0.125, {("grpo", 0): 0.25, ("grpo", 1): 0.5}.get((run.arms[0][1], run.seed), 0.5))
+    of_arm = {name: {run.seed: run for run in runs if run.arms[0][1] == name} for name in ("grpo", "logo")}
+    front = at_the_knee(Frontier((small, large), small), of_arm, {run.folder: {} for run in runs})
+    # 0.25 - 0.5 and 0.5 - 0.5.
+    assert (front["knee"], front["best"], front["difference"]["mean"]) == ("grpo", "logo", -0.125)

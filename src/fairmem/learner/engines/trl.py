@@ -121,12 +121,14 @@ def tensors_of(rows: Sequence[Row], padding: int, device: Any) -> dict[str, Any]
     Without rows there is one of padding alone, from which nothing is learned.
 
     Raises:
-        CreditError: rows weigh differently, for which TRL's loss has no place.
+        CreditError: rows weigh differently, or have advantages per token, for which TRL's loss has no place.
     """
     import torch
 
     if len({row.weight for row in rows}) > 1:
         raise CreditError("rows of different weights; TRL's loss has none, use --engine embedded or verl")
+    if any(row.advantages is not None for row in rows):
+        raise CreditError("rows with advantages per token; TRL's loss has one per reply, use --engine embedded or verl")
     prompts = [row.prompt_ids for row in rows] or [(padding,)]
     replies = [row.ids for row in rows] or [(padding,)]
     old = [row.logprobs for row in rows] or [(0.0,)]
@@ -204,6 +206,8 @@ class TrlEngine:
 
     def refusals(self, recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         """What the recipe asks for that TRL does not do here."""
+        from fairmem.credit import CREDIT_RULES, Need
+
         yield from common_refusals(recipe, "trl")
         learner, path = recipe.learner, recipe.model.path
         yield folder_of(path) is None, f"model.path is '{path}'", "TRL trains a model in a folder; give one"
@@ -216,6 +220,11 @@ class TrlEngine:
             recipe.credit.local_weight not in (0.0, 1.0),
             f"credit.local_weight is {recipe.credit.local_weight}",
             "TRL's loss has no row weights; use 1, or --engine verl",
+        )
+        yield (
+            Need.OP_VALUES in CREDIT_RULES[recipe.credit.rule].needs,
+            f"credit.rule is '{recipe.credit.rule}'",
+            "it credits tokens, and TRL's loss a reply as one; use another rule, or --engine embedded or verl",
         )
         yield (
             learner.ratio == "turn" and learner.aggregation == "token",

@@ -54,6 +54,10 @@ def test_what_an_engine_cannot_do_is_refused_with_the_key_and_the_way_out(
     [
         (["learner.minibatches=2"], "learner.minibatches"),
         (["credit.local_weight=0.5"], "credit.local_weight is 0.5"),
+        (
+            ["credit.rule=counterfactual_op", "rollout.op_values=true"],
+            "it credits tokens, and TRL's loss a reply as one",
+        ),
         (["learner.aggregation=token"], "learner.aggregation is 'token'"),
     ],
 )

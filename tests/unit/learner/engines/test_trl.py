@@ -34,6 +34,11 @@ def test_rows_of_different_weights_are_refused(row: MakeRow) -> None:
         tensors_of([row(weight=1.0), row(weight=2.0)], padding=0, device="cpu")
 
 
+def test_rows_with_advantages_per_token_are_refused(row: MakeRow) -> None:
+    with pytest.raises(CreditError, match="advantages per token"):
+        tensors_of([row(), row(advantages=(1.0, 0.0))], padding=0, device="cpu")
+
+
 def test_the_learner_section_in_trls_words(tmp_path: Path) -> None:
     overrides = ["stages=[{steps = 5}]", "learner.epochs=2", "learner.ratio=token", "learner.dual_clip=0.0"]
     found = arguments_of(load_recipe("memory_r2_small", overrides), tmp_path)

@@ -92,6 +92,8 @@ def outputs_of(rolled: Rolled, filler: int, version: int) -> list[AgentLoopOutpu
 
 def row_of(ours: dict[str, Any], prompt: Any, reply: Any, logprobs: Any) -> Row:
     """The row that `outputs_of` made an output of; the last three are verl's tensors."""
+    each = ours.get("advantages")
+    ours = {**ours, "advantages": None if each is None else tuple(each)}  # a list where it went through JSON
     return Row(tuple(prompt.tolist()), tuple(reply.tolist()), tuple(logprobs.tolist()), **ours)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from fairmem.errors import EndpointError, ModelError, boundary
 from fairmem.policy import Family, Reply, SampleRequest
 from fairmem.policy.render import Renderer
-from fairmem.policy.sampled import read_sampled, unfit
+from fairmem.policy.sampled import read_sampled, token_ends, unfit
 from fairmem.trace import CallFailure, FailureKind
 
 Generate = Callable[..., Awaitable[Any]]
@@ -98,6 +98,10 @@ class ServerPolicy:
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text` alone."""
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def token_ends(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """See `fairmem.policy.TokenPlaces`."""
+        return token_ends(self._tokenizer, self._eos, ids)
 
     def close(self) -> None:
         """Nothing to release: the servers are verl's."""

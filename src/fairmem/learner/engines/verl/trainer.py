@@ -93,7 +93,7 @@ class TreeTrainer(PPOTrainerSync):
             elif ours:
                 row = row_of(ours, data["prompts"][i], reply, data["rollout_log_probs"][i])
                 self._rows[key], old[key] = row, data["old_log_probs"][i]
-                credit = credit + torch.tensor(row.advantage)
+                credit = credit + torch.tensor(row.advantage if row.advantages is None else row.advantages)
             advantages.append(credit)
         if len(self._facts) != int(self.config.data.train_batch_size):  # verl goes on without what failed
             missing = f"{len(self._facts)} of {self.config.data.train_batch_size} conversations were rolled out"

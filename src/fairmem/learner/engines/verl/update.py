@@ -39,10 +39,13 @@ def turn_loss(settings: LearnerConfig, model_output: Any, data: Any, dp_group: A
     share_U = data["share"].to(logp_UT.device)
     turn_N = torch.arange(len(mask_UT), device=logp_UT.device).unsqueeze(1).expand_as(mask_UT)[mask_UT]
     logp_N, old_N = logp_UT[mask_UT], _padded(data["old_log_probs"])[mask_UT]
+    advantage_UT = _padded(data["advantages"]).to(logp_UT.device)
+    each_N = advantage_UT[mask_UT]
+    by_token = not torch.equal(advantage_UT[:, 0][turn_N], each_N)  # else a row has its one advantage on every token
     policy = policy_loss(
         logp_N,
         old_N,
-        _padded(data["advantages"])[:, 0],
+        advantage_UT[:, 0],
         turn_N,
         share_U,
         (settings.clip_low, settings.clip_high),
@@ -50,6 +53,7 @@ def turn_loss(settings: LearnerConfig, model_output: Any, data: Any, dp_group: A
         settings.ratio,
         "turn",  # how tokens count is in the shares
         1.0,
+        each_N if by_token else None,
     )
 
     def over_turns(values_N: Tensor) -> Tensor:
@@ -64,7 +68,7 @@ def turn_loss(settings: LearnerConfig, model_output: Any, data: Any, dp_group: A
         terms["kl"] = over_turns(k3_kl(logp_N, _padded(data["ref_log_prob"])[mask_UT]))
         loss = loss + settings.kl * terms["kl"]
     difference = (logp_N - old_N).detach()
-    per_turn = settings.ratio == "turn"
+    per_turn = settings.ratio == "turn" and not by_token
     terms["ratio_mean"] = (policy.ratio * share_U).sum() if per_turn else over_turns(policy.ratio)
     clipped = policy.clipped.to(share_U.dtype)
     terms["clip_fraction"] = (clipped * share_U).sum() if per_turn else over_turns(clipped)

@@ -15,6 +15,7 @@ from tests.unit.learner.conftest import MakeRow
 
 def test_every_row_becomes_an_output_and_comes_back_as_it_was(row: MakeRow) -> None:
     rows = [row(ids=(3, 4), advantage=0.5, group="a"), row((7,), (8,), advantage=-0.5, group="a", kind="local")]
+    rows.append(row((7,), (8, 9), advantage=0.25, advantages=(0.5, 0.0), group="a"))
     *turns, tree = outputs_of(Rolled(rows, {"index": 1}), filler=2, version=4)
     for made, before in zip(turns, rows, strict=True):
         field = made.as_dict()

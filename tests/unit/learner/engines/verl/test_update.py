@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -55,10 +56,11 @@ def test_the_warmup_goes_on_where_a_checkpoint_left_it() -> None:
     assert step(again, resumed) == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize("by_token", [False, True])
 @pytest.mark.parametrize("aggregation", ["turn", "token"])
 @pytest.mark.parametrize("ratio", ["turn", "token"])
 def test_the_loss_on_verls_tensors_is_the_learners(
-    tiny: MakeModel, random_rows: MakeRows, aggregation: Any, ratio: Any
+    tiny: MakeModel, random_rows: MakeRows, aggregation: Any, ratio: Any, by_token: bool
 ) -> None:
     pytest.importorskip("verl", reason="verl is not installed: pip install 'fairmem[verl]'")
     from tensordict import TensorDict
@@ -66,6 +68,8 @@ def test_the_loss_on_verls_tensors_is_the_learners(
 
     config = LearnerConfig(kl=0.1, entropy=0.01, aggregation=aggregation, ratio=ratio, warmup_steps=0)
     rows, model, reference = random_rows(8), tiny(0), tiny(1)
+    if by_token:
+        rows = [replace(row, advantages=tuple(row.advantage + i for i in range(len(row.ids)))) for row in rows]
     learner = Learner(model, reference, config)
     compared = learner.logprobs(rows, reference)
     expected = learner.step(rows)
@@ -87,7 +91,7 @@ def test_the_loss_on_verls_tensors_is_the_learners(
             "responses": nested([row.ids for row in rows]),
             "response_mask": nested([[1] * len(row.ids) for row in rows]),
             "old_log_probs": nested([row.logprobs for row in rows]),
-            "advantages": nested([[row.advantage] * len(row.ids) for row in rows]),
+            "advantages": nested([row.advantages or [row.advantage] * len(row.ids) for row in rows]),
             "ref_log_prob": nested(compared),
             "share": torch.tensor(shares(rows, range(len(rows)), config)),
         },

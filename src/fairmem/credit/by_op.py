@@ -1,0 +1,99 @@
+"""From the gains of operations to decisions that can be compared, and from their credit back to tokens.
+
+A decision is a dialogue turn of a chunk that some rollout wrote a fact about, or gave as the source of an operation.
+
+- The tokens of a manager's (or single agent's) line get the advantage of the operation they ask for.
+- The tokens of an extractor's line get what its dialogue turn was made into, A[i, t]: a fact is worth what the
+  operations did that it led to.
+- All other tokens of a reply (line breaks, the end, lines that could not be read) get the mean of A[i, t] over the
+  decisions the reply took: of an extractor or single agent all of its chunk, those it wrote nothing about included; of
+  a manager those about the facts it was given. So a reply that says `none` is judged by what was missed.
+- Decisions without contrast give no credit; a reply that took no other is no row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmem.credit.counterfactual_op import DecisionCredit
+from fairmem.credit.parts import combined
+from fairmem.credit.rule import Decisions
+from fairmem.errors import CreditError
+from fairmem.trace import Branch, RoleTurn
+
+Key = tuple[int, int, str]
+"""(session, chunk, dialogue turn)."""
+
+
+class TokenCredit(NamedTuple):
+    """A role turn, the advantage of the reply as a whole, and that of each sampled token."""
+
+    turn: RoleTurn
+    own: float
+    tokens: tuple[float, ...]
+
+
+def read_decisions(branches: Sequence[Branch], conversation: str) -> Decisions:
+    """The decisions of all `branches` and what each branch gained by them.
+
+    Raises:
+        CreditError: the tree was rolled out without `rollout.op_values`.
+    """
+    turns = [turn for branch in branches for turn in branch.turns]
+    if any(op.outcome == "applied" for turn in turns for op in turn.ops) and not any(turn.lines for turn in turns):
+        raise CreditError(
+            f"conversation {conversation!r}: its operations have no values; roll out with rollout.op_values = true"
+        )
+    keys_D = tuple(sorted({key for turn in turns for key in _keys(turn)}))
+    column = {key: at for at, key in enumerate(keys_D)}
+    gains_G_D = np.zeros((len(branches), len(keys_D)))
+    for row, branch in enumerate(branches):
+        known = {turn.id: turn for turn in branch.turns}
+        for gain in branch.gains:
+            turn = known[gain.turn]
+            gains_G_D[row, column[_key(turn, turn.ops[gain.op].source)]] += combined(gain.parts)
+    return Decisions(keys_D, gains_G_D)
+
+
+def token_credit(branch: Branch, row: int, decisions: Decisions, credit: DecisionCredit) -> Iterator[TokenCredit]:
+    """The turns of `branch`, row number `row` of the decisions, that took a decision with credit."""
+    column = {key: at for at, key in enumerate(decisions.keys_D) if credit.kept_G_D[row, at]}
+    gain_of = {(gain.turn, gain.op): combined(gain.parts) for gain in branch.gains}
+    told: dict[tuple[int, int], set[Key]] = defaultdict(set)  # what the extractor passed on in each chunk
+    for turn in branch.turns:
+        if turn.role == "extractor":
+            told[turn.session, turn.chunk] |= set(_keys(turn))
+    for turn in branch.turns:
+        place = (turn.session, turn.chunk)
+        taken = sorted(key for key in column if key[:2] == place)
+        if turn.role == "manager":
+            own = told[place] | set(_keys(turn))
+            taken = [key for key in taken if key in own]
+        if not taken or turn.role == "answerer":
+            continue
+        whole = float(np.mean([credit.advantages_G_D[row, column[key]] for key in taken]))
+        tokens = [whole] * len(turn.ids)
+        number = Counter(_key(turn, op.source) for op in turn.ops)
+        for line in turn.lines:
+            key = _key(turn, line.source)
+            if key not in column:
+                continue
+            value = float(credit.advantages_G_D[row, column[key]])
+            if line.op is not None:
+                value = credit.of_op(column[key], gain_of.get((turn.id, line.op), 0.0), number[key])
+            tokens[line.first : line.last] = [value] * (line.last - line.first)
+        yield TokenCredit(turn, whole, tuple(tokens))
+
+
+def _key(turn: RoleTurn, source: str | None) -> Key:
+    return (turn.session, turn.chunk, source or "")
+
+
+def _keys(turn: RoleTurn) -> list[Key]:
+    """The decisions that a turn wrote something about."""
+    sources = [*(line.source for line in turn.lines), *(op.source for op in turn.ops)]
+    return [_key(turn, source) for source in sources]

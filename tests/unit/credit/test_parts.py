@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import math
+
+from fairmem.credit import combined
+
+
+def test_penalties_are_subtracted_and_everything_else_is_added() -> None:
+    assert combined({"answer": 0.75, "calls": 0.25, "compression_penalty": 0.5}) == 0.5
+    assert combined({}) == 0.0
+
+
+def test_a_part_that_could_not_be_measured_leaves_nothing_to_say() -> None:
+    assert math.isnan(combined({"answer": 0.75, "content": None}))
