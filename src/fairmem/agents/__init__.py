@@ -26,6 +26,12 @@ from fairmem.agents.hooks import Defense
 from fairmem.agents.manager import Manager
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.single import SingleAgent
+from fairmem.agents.tooluser import (
+    compact_call_until,
+    format_compact_call,
+    parse_compact_call,
+    render_compact_call,
+)
 from fairmem.agents.wording import NO_INFORMATION
 from fairmem.agents.writer import Shown, Writer
 
@@ -44,12 +50,16 @@ __all__ = [
     "TurnContext",
     "Writer",
     "by_update",
+    "compact_call_until",
     "fact_letter",
     "format_answer",
+    "format_compact_call",
     "format_decision",
     "format_extraction",
     "load_prompt",
+    "parse_compact_call",
     "render_compact_answer",
+    "render_compact_call",
     "render_compact_extract",
     "render_compact_manage",
     "render_compact_single",

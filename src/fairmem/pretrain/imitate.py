@@ -81,9 +81,16 @@ def _mixed_precision(device: str) -> AbstractContextManager[Any]:
 
 
 class Imitation:
-    """Trains `model` in place. `encode` maps text to token ids."""
+    """Trains `model` in place. `encode` maps text to token ids; `lessons`, if given, what part N of the run imitates."""
 
-    def __init__(self, model: Any, encode: Callable[[str], list[int]], eos: int, settings: ImitationSettings) -> None:
+    def __init__(
+        self,
+        model: Any,
+        encode: Callable[[str], list[int]],
+        eos: int,
+        settings: ImitationSettings,
+        lessons: Callable[[int], Iterator[Demonstration]] | None = None,
+    ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
         self.model = model
@@ -93,6 +100,7 @@ class Imitation:
         self.seconds = 0.0
         self._encode = encode
         self._eos = eos
+        self._lessons = lessons or self._village
         self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
@@ -117,9 +125,7 @@ class Imitation:
         settings = self.settings
         while self.step < settings.steps:
             part = self.step // _EPOCH_STEPS
-            mixture = [mixture for start, mixture in PHASES if start * settings.steps <= self.step][-1]
-            seed = derive(settings.seed, "part", part)
-            stream = demonstrations(seed, Imperfection(), settings.pseudo_words, mixture)
+            stream = self._lessons(part)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
             for batch in packer.batches(_shuffled(stream, settings.seed, part)):
@@ -146,6 +152,12 @@ class Imitation:
                 if self.step % _EPOCH_STEPS == 0 or self.step >= settings.steps:
                     self.save(folder)
                     break
+
+    def _village(self, part: int) -> Iterator[Demonstration]:
+        """What the base model imitates in part `part`, which begins at the present step."""
+        mixture = [mixture for start, mixture in PHASES if start * self.settings.steps <= self.step][-1]
+        seed = derive(self.settings.seed, "part", part)
+        return demonstrations(seed, Imperfection(), self.settings.pseudo_words, mixture)
 
     def _update(self, batch: Packed) -> float:
         torch = import_torch()
