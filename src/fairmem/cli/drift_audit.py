@@ -23,7 +23,10 @@ def register(actions: Any) -> None:
         "stopped goes on where it was: give the same command again.",
         epilog="Example: fairmem drift run --model openai:gpt-oss-120b --base-url http://localhost:8000/v1 --out audit",
     )
-    _model_options(run, "model that is audited: openai:NAME, hf:PATH, bundled, closed-form[:alpha=X,...], scripted")
+    _model_options(
+        run,
+        "model that is audited: openai:NAME, hf:PATH, bundled, closed-form[:alpha=X,...], plant, scripted",
+    )
     run.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="folder of the run")
     run.add_argument("--scenarios", metavar="PATH", type=Path, help="file or folder (default: those that ship)")
     run.add_argument("--only", metavar="NAME,NAME", default="", help="only these biases, domains, strata or ids")

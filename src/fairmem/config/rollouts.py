@@ -26,7 +26,8 @@ class DataConfig(Section):
     """The conversations."""
 
     source: str = "village"
-    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ..."""
+    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ...; or `small_world`, tasks with tools in
+    place of conversations (section `drift`)."""
     path: str = ""
     """File or folder of the dataset; not used by `village`."""
     train: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class DataConfig(Section):
     test: tuple[str, ...] = ()
     """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: Positive = 2
-    """Conversations rolled out per training step."""
+    """Conversations (of `small_world` pairs) rolled out per training step."""
     mix: tuple[MixConfig, ...] = ()
     """Several datasets in place of `source`, each a table of `source`, `path`, `train` and `validation`: how many of
     its first conversations are trained on, and how many after them validated."""

@@ -81,7 +81,7 @@ def _mixed_precision(device: str) -> AbstractContextManager[Any]:
 
 
 class Imitation:
-    """Trains `model` in place. `encode` maps text to token ids; `lessons`, if given, what part N of the run imitates."""
+    """Trains `model` in place. `encode` maps text to token ids; `lessons` gives part N where it is not the village."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,15 @@ class PlantSettings:
         lr: Peak learning rate.
     """
 
-    plant: Plant = Plant()
+    plant: Plant = field(default_factory=Plant)
     base: str = "bundled"
     seed: int = 0
     steps: int = 400
     lr: float = 2e-3
+
+    def with_steps(self, steps: int) -> PlantSettings:
+        """The same for another number of steps."""
+        return replace(self, steps=steps)
 
 
 def plant_model(settings: PlantSettings, out: Path, say: Callable[[str], None] = lambda _: None) -> Path:
