@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from fairmem.drift.answer import Answer, Ask, Outcome, classify, plain_arguments, plain_text
@@ -48,7 +49,7 @@ class Scorer(Protocol):
 
 
 class ScoredModel:
-    """Exact expectations of a local model.
+    """Exact expectations of the local model `policy`.
 
     The probability of a value is that of its JSON text and of what closes the call, normalised over the candidates of
     `fairmem.drift.deflection.scored_values`: it is conditional on the call having one of these values.
@@ -59,7 +60,7 @@ class ScoredModel:
     def __init__(self, policy: Scorer) -> None:
         self.name = policy.name
         self.settings: Mapping[str, Any] = {"values": "scored"}
-        self._policy = policy
+        self.policy = policy
         self._last: tuple[str, Prompt, Answer] | None = None
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
@@ -68,7 +69,7 @@ class ScoredModel:
 
     def close(self) -> None:
         """Close the policy."""
-        self._policy.close()
+        self.policy.close()
 
     def _one(self, ask: Ask) -> Answer:
         prompt = messages(ask, in_text=True)
@@ -81,18 +82,18 @@ class ScoredModel:
         targets = ask.scenario.targets
         values = [scored_values(ask.scenario, target) for target in targets]
         rows = [
-            self._policy.token_ids(prompt, call_text(ask, target.pointer, value))
+            self.policy.token_ids(prompt, call_text(ask, target.pointer, value))
             for target, candidates in zip(targets, values, strict=True)
             for value in candidates
         ]
         longest = max(len(row) for row in rows)
-        if self._policy.context is not None and longest > self._policy.context:
-            message = f"the prompt has {longest} tokens and the model's context is {self._policy.context}"
+        if self.policy.context is not None and longest > self.policy.context:
+            message = f"the prompt has {longest} tokens and the model's context is {self.policy.context}"
             return Answer(Outcome.CALL_FAILED, message=f"prompt_too_long: {message}", prompt_tokens=longest)
         # Tokens may span the border between prefix and value, so texts part where their tokens do. What the candidates
         # of one target share beyond that adds the same to all of them, and falls out when they are normalised.
         shared = shared_length(rows)
-        scored = self._policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
+        scored = self.policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
         logs = [math.fsum(one) for one in scored]
         if not all(math.isfinite(log) for log in logs):
             message = "bad_response: the model gives log-probabilities that are not numbers"
@@ -134,21 +135,21 @@ def shared_length(rows: Sequence[Sequence[int]]) -> int:
 
 
 class TextModel:
-    """Calls written as JSON by any policy."""
+    """Calls written as JSON by any `policy`."""
 
     exact = False
 
     def __init__(self, policy: Policy, *, temperature: float = 1.0, max_tokens: int = 512, wave: int = 16) -> None:
         self.name = policy.name
         self.settings: Mapping[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
-        self._policy = policy
+        self.policy = policy
         self._wave = wave
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
         """One answer per ask, sampled `wave` at a time."""
         for start in range(0, len(asks), self._wave):
             wave = asks[start : start + self._wave]
-            replies = self._policy.sample(
+            replies = self.policy.sample(
                 [
                     SampleRequest(
                         messages(ask, in_text=True),
@@ -164,11 +165,13 @@ class TextModel:
                     message = plain_text(f"{reply.kind}: {reply.message}")
                     yield Answer(Outcome.CALL_FAILED, rung="text", attempts=reply.attempts, message=message)
                 else:
-                    yield read_text(ask, reply.text, truncated=reply.stop is StopReason.LENGTH)
+                    answer = read_text(ask, reply.text, truncated=reply.stop is StopReason.LENGTH)
+                    # Of an endpoint's replies, whose ids are not told, the tokens are not known either.
+                    yield replace(answer, prompt_tokens=len(reply.prompt_ids), generated_tokens=len(reply.ids))
 
     def close(self) -> None:
         """Close the policy."""
-        self._policy.close()
+        self.policy.close()
 
 
 def read_text(ask: Ask, text: str, *, truncated: bool = False) -> Answer:
