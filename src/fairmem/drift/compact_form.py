@@ -1,7 +1,7 @@
 """How small models of the `compact` family are asked for a call, and how their reply is read.
 
-The same parts as in the JSON form, in the words of `fairmem.agents.tooluser`: memories, then system, policy, an
-explicit instruction and the task in one line, then the tools.
+The same parts as in the JSON form, in the words of `fairmem.agents.tooluser`: memories, then system, policy, a
+defence's note, an explicit instruction and the task in one line, then the tools.
 """
 
 from __future__ import annotations
@@ -68,4 +68,4 @@ class CompactForm:
 
 def _task(ask: Ask) -> str:
     scenario = ask.scenario
-    return " ".join(filter(None, (scenario.system, *scenario.policy, ask.instruction, scenario.task)))
+    return " ".join(filter(None, (scenario.system, *scenario.policy, ask.note, ask.instruction, scenario.task)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from fairmem.drift.answer import Answer, Ask, Outcome, classify, plain_arguments, plain_text
@@ -104,7 +105,7 @@ def form_of(policy: object) -> Form:
 
 
 class ScoredModel:
-    """Exact expectations of a local model.
+    """Exact expectations of the local model `policy`.
 
     The probability of a value is that of its text and of what closes the call (or its line), normalised over the
     candidates of `fairmem.drift.deflection.scored_values`: it is conditional on the call having one of these values.
@@ -116,7 +117,7 @@ class ScoredModel:
         self.name = policy.name
         self.settings: Mapping[str, Any] = {"values": "scored"}
         self.form = form_of(policy)
-        self._policy = policy
+        self.policy = policy
         self._last: tuple[str, Prompt, Answer] | None = None
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
@@ -125,7 +126,7 @@ class ScoredModel:
 
     def close(self) -> None:
         """Close the policy."""
-        self._policy.close()
+        self.policy.close()
 
     def _one(self, ask: Ask) -> Answer:
         prompt = self.form.prompt(ask)
@@ -138,18 +139,18 @@ class ScoredModel:
         targets = ask.scenario.targets
         values = [scored_values(ask.scenario, target) for target in targets]
         rows = [
-            self._policy.token_ids(prompt, self.form.call(ask, target.pointer, value))
+            self.policy.token_ids(prompt, self.form.call(ask, target.pointer, value))
             for target, candidates in zip(targets, values, strict=True)
             for value in candidates
         ]
         longest = max(len(row) for row in rows)
-        if self._policy.context is not None and longest > self._policy.context:
-            message = f"the prompt has {longest} tokens and the model's context is {self._policy.context}"
+        if self.policy.context is not None and longest > self.policy.context:
+            message = f"the prompt has {longest} tokens and the model's context is {self.policy.context}"
             return Answer(Outcome.CALL_FAILED, message=f"prompt_too_long: {message}", prompt_tokens=longest)
         # Tokens may span the border between prefix and value, so texts part where their tokens do. What the candidates
         # of one target share beyond that adds the same to all of them, and falls out when they are normalised.
         shared = shared_length(rows)
-        scored = self._policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
+        scored = self.policy.score_after(rows[0][:shared], [row[shared:] for row in rows])
         logs = [math.fsum(one) for one in scored]
         if not all(math.isfinite(log) for log in logs):
             message = "bad_response: the model gives log-probabilities that are not numbers"
@@ -191,7 +192,7 @@ def shared_length(rows: Sequence[Sequence[int]]) -> int:
 
 
 class TextModel:
-    """Calls written into their replies by any policy."""
+    """Calls written into their replies by any `policy`."""
 
     exact = False
 
@@ -199,14 +200,14 @@ class TextModel:
         self.name = policy.name
         self.settings: Mapping[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         self.form = form_of(policy)
-        self._policy = policy
+        self.policy = policy
         self._wave = wave
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
         """One answer per ask, sampled `wave` at a time."""
         for start in range(0, len(asks), self._wave):
             wave = asks[start : start + self._wave]
-            replies = self._policy.sample(
+            replies = self.policy.sample(
                 [
                     SampleRequest(
                         self.form.prompt(ask),
@@ -222,11 +223,13 @@ class TextModel:
                     message = plain_text(f"{reply.kind}: {reply.message}")
                     yield Answer(Outcome.CALL_FAILED, rung="text", attempts=reply.attempts, message=message)
                 else:
-                    yield self.form.read(ask, reply.text, truncated=reply.stop is StopReason.LENGTH)
+                    answer = self.form.read(ask, reply.text, truncated=reply.stop is StopReason.LENGTH)
+                    # Of an endpoint's replies, whose ids are not told, the tokens are not known either.
+                    yield replace(answer, prompt_tokens=len(reply.prompt_ids), generated_tokens=len(reply.ids))
 
     def close(self) -> None:
         """Close the policy."""
-        self._policy.close()
+        self.policy.close()
 
 
 def read_text(ask: Ask, text: str, *, truncated: bool = False) -> Answer:
