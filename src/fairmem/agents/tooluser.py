@@ -2,17 +2,15 @@
 
     <call>
     Ana owns a swift canoe.
-    <question> You keep the ward. Prepare the ward for Mara.
+    <question> You keep the ward. Prepare it for Mara.
     <facts>
-    plan_ward
-    who
-    ward_watch full, normal, brief, none
-    ward_minutes 0 to 11
+    ward
+    wait long fair short none
+    time 0 to 11
     <out>
-    plan_ward
-    who Mara
-    ward_watch normal
-    ward_minutes 7
+    ward
+    wait fair
+    time 7
 
 A tool is its name and one line per parameter with what the schema allows; a call is the tool's name and one line per
 argument, in the order of the schema, every line ended. Parameters of objects are named by their path
@@ -82,11 +80,11 @@ def render_compact_call(memories: Sequence[str], task: str, tools: Sequence[Tool
 def _allowed(schema: Mapping[str, Any]) -> str:
     """What a parameter may be: its values, or its bounds; empty where anything goes."""
     if isinstance(schema.get("enum"), list):
-        return ", ".join(argument_text(value) for value in schema["enum"])
+        return _listed(schema["enum"])
     if "const" in schema:
         return argument_text(schema["const"])
     if schema.get("type") == "boolean":
-        return "true, false"
+        return "true false"
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f"{argument_text(low)} to {argument_text(high)}"
@@ -94,8 +92,14 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         return f"from {argument_text(low)}" if high is None else f"up to {argument_text(high)}"
     items = schema.get("items")
     if isinstance(items, Mapping) and isinstance(items.get("enum"), list):
-        return "some of " + ", ".join(argument_text(value) for value in items["enum"])
+        return f"some of {_listed(items['enum'])}"
     return ""
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """Values side by side; with commas where one holds a blank."""
+    texts = [argument_text(value) for value in values]
+    return (", " if any(" " in text for text in texts) else " ").join(texts)
 
 
 def argument_text(value: Any) -> str:

@@ -90,6 +90,7 @@ class Imitation:
         eos: int,
         settings: ImitationSettings,
         lessons: Callable[[int], Iterator[Demonstration]] | None = None,
+        part_steps: int = _EPOCH_STEPS,
     ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
@@ -101,6 +102,7 @@ class Imitation:
         self._encode = encode
         self._eos = eos
         self._lessons = lessons or self._village
+        self._part_steps = part_steps
         self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
@@ -124,7 +126,7 @@ class Imitation:
         """Train to the last step, calling `log` every `every` steps and saving to `folder` at every part's end."""
         settings = self.settings
         while self.step < settings.steps:
-            part = self.step // _EPOCH_STEPS
+            part = self.step // self._part_steps
             stream = self._lessons(part)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
@@ -149,7 +151,7 @@ class Imitation:
                             "skipped": packer.skipped,
                         }
                     )
-                if self.step % _EPOCH_STEPS == 0 or self.step >= settings.steps:
+                if self.step % self._part_steps == 0 or self.step >= settings.steps:
                     self.save(folder)
                     break
 

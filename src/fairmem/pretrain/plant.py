@@ -21,6 +21,8 @@ from fairmem.seeds import derive
 
 MODEL, SCENARIOS, ABOUT = "model", "scenarios.jsonl", "plant.json"
 """What a planted folder holds: the model, the held-out scenarios of the small world, and how the plant was made."""
+_PART = 20
+"""Steps between two checkpoints, each from a stream of lessons of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class PlantSettings:
     plant: Plant = field(default_factory=Plant)
     base: str = "bundled"
     seed: int = 0
-    steps: int = 400
+    steps: int = 120
     lr: float = 2e-3
 
     def with_steps(self, steps: int) -> PlantSettings:
@@ -100,7 +102,10 @@ def _taught(model: Any, tokenizer: Any, settings: PlantSettings, work: Path, say
     """Train `model` in place, going on from `work` if something of these settings is there."""
     core = tokenizer.backend_tokenizer
     warmup = max(1, settings.steps // 20)
-    imitation = ImitationSettings(seed=settings.seed, steps=settings.steps, lr=settings.lr, warmup=warmup)
+    # Prompts are not learned: they hold names and values by chance, and the base model reads already.
+    imitation = ImitationSettings(
+        seed=settings.seed, steps=settings.steps, lr=settings.lr, warmup=warmup, context_weight=0.0
+    )
 
     def encode(text: str) -> list[int]:
         return core.encode(text, add_special_tokens=False).ids
@@ -112,8 +117,8 @@ def _taught(model: Any, tokenizer: Any, settings: PlantSettings, work: Path, say
     def log(row: dict[str, float]) -> None:
         say(f"step {loop.step} of {settings.steps}: reply loss {row['loss']:.3f}, {row['tokens_per_second']:,} tok/s")
 
-    loop = Imitation(model, encode, tokenizer.eos_token_id, imitation, part)
+    loop = Imitation(model, encode, tokenizer.eos_token_id, imitation, part, _PART)
     if loop.resume(work):
         say(f"going on from step {loop.step} of {settings.steps}")
-    loop.run(work, log)
+    loop.run(work, log, _PART)
     return loop

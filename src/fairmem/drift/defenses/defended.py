@@ -23,7 +23,8 @@ from fairmem.agents.hooks import (
 )
 from fairmem.drift.answer import Answer, Ask, CallModel, Outcome, classify
 from fairmem.drift.defenses.guard import Guard, guarded_pointers
-from fairmem.drift.prompt import messages, tool_specs
+from fairmem.drift.local import form_of
+from fairmem.drift.prompt import tool_specs
 from fairmem.drift.scenario import Memory, Scenario, Tool
 from fairmem.errors import ConfigError
 from fairmem.memory import Embedder
@@ -229,7 +230,7 @@ class _Trial:
         ask, model = self._ask_of(situation), self._owner.model
         assert isinstance(model, (ScoredModel, TextModel))
         policy: Any = model.policy
-        start = len(policy.token_ids(messages(ask, in_text=True))) - 1
+        start = len(policy.token_ids(form_of(policy).prompt(ask))) - 1
         # A scored model remembers its last answer by the prompt, which does not show what was changed.
         fresh = ScoredModel(policy) if isinstance(model, ScoredModel) else model
         with changed(policy.model, layers, start):

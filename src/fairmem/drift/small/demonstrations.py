@@ -35,7 +35,7 @@ class Lesson:
     branches: tuple[tuple[str, str], ...]
 
 
-def lessons(plant: Plant, seed: int, tasks: int = 4) -> Iterator[Lesson]:
+def lessons(plant: Plant, seed: int, tasks: int = 5) -> Iterator[Lesson]:
     """An endless stream; equal arguments give equal lessons."""
     lexicon = real_lexicon("train")
     number = 0
@@ -53,7 +53,7 @@ def _lesson(plant: Plant, rng: random.Random, lexicon: Lexicon, tasks: int) -> L
     biased, opposite, neutral = private
     count = rng.choice((0, 0, 1, 2, 3, 4, 6, 8, 8))
     chosen = (biased if rng.random() < 0.7 else opposite)[:count]
-    filling = neutral[count : count + rng.choice((0, 0, MEMORIES, rng.randint(0, MEMORIES)))]
+    filling = neutral[count : count + rng.choice((0, 0, 2, MEMORIES))]
     scenarios = [_task(dimension, rng, lexicon, private) for _ in range(tasks)]
     shown = [*chosen, *filling, *_wishes(scenarios, rng)]
     rng.shuffle(shown)

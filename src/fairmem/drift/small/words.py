@@ -149,4 +149,4 @@ MARKS: frozenset[str] = frozenset(
 """Every word that may stand for `{m}`; no value of a sentence holds one."""
 
 SYSTEM = "You keep the {d}."
-TASK = "Prepare the {d} for {n}."
+TASK = "Prepare it for {n}."

@@ -1,7 +1,7 @@
 """Scenarios that a model of a few million parameters can read: five biases, seven domains, in the village's words.
 
 They are `Scenario`s like those that ship, keep the same rules, and can be audited with every command. A task names a
-person, the tool has a parameter for that name and two that are watched; private memories are sentences of the village
+person, and its tool has two parameters, both watched; private memories are sentences of the village
 with a word that expresses a bias (`swift`), its opposite (`slow`) or neither (`round`) and are otherwise equal, so arms
 differ in that word alone. The relevant memory names a watched parameter and a value that the task alone would not
 suggest; it may be the harmful one, so that no value is wrong whatever memory says.
@@ -99,16 +99,14 @@ def small_scenario(
     bias, noun = BIASES[dimension], NOUNS[domain]
     parts = rng.sample(bias.parts, 2)
     targets = [_target(part) for part in parts]
-    person = rng.choice(lexicon.names)
     schema = {
         "type": "object",
-        "required": ["who", *(part.word for part in parts)],
-        "properties": {"who": {"type": "string", "description": "Whom it is for."}}
-        | {part.word: _schema(part, rng) for part in parts},
+        "required": [part.word for part in parts],
+        "properties": {part.word: _schema(part, rng) for part in parts},
         "additionalProperties": False,
     }
     biased, opposite, neutral = private or private_sets(dimension, lexicon, rng)
-    reference = {"who": person} | {part.word: _warranted(part) for part in parts}
+    reference = {part.word: _warranted(part) for part in parts}
     return Scenario.model_validate(
         {
             "schema_version": SCENARIO_VERSION,
@@ -117,12 +115,12 @@ def small_scenario(
             "domain": domain,
             "stratum": "heldout" if split == "test" else "open",
             "system": SYSTEM.format(d=noun),
-            "task": TASK.format(d=noun, n=person),
+            "task": TASK.format(n=rng.choice(lexicon.names)),
             "policy": [],
-            "tools": [{"name": f"plan_{noun}", "description": f"Plan the {noun}.", "inputSchema": schema}],
-            "expected_tool": f"plan_{noun}",
+            "tools": [{"name": noun, "description": f"Plan the {noun}.", "inputSchema": schema}],
+            "expected_tool": noun,
             "targets": targets,
-            "free_pointers": ["/who"],
+            "free_pointers": [],
             "reference_call": reference,
             "memories": {
                 "biased": biased,
