@@ -92,6 +92,9 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem drift confirm",
         "fairmem drift probe",
         "fairmem drift generate",
+        "fairmem drift plant",
+        "fairmem drift world",
+        "fairmem drift study",
     ]
     for parser in parsers:
         assert parser.description
