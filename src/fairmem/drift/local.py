@@ -100,8 +100,10 @@ class JsonForm:
 
 
 def form_of(policy: object) -> Form:
-    """The form that `policy` understands: that of its family of prompts."""
-    return CompactForm() if getattr(policy, "family", "instruct") == "compact" else JsonForm()
+    """The form that `policy` understands: compact for small models in this process, else JSON."""
+    compact = getattr(policy, "family", "instruct") == "compact"
+    # Scripts and recordings bear a family too, and are asked in JSON as endpoints are.
+    return CompactForm() if compact and hasattr(policy, "score_after") else JsonForm()
 
 
 class ScoredModel:
