@@ -90,7 +90,7 @@ class Imitation:
         eos: int,
         settings: ImitationSettings,
         lessons: Callable[[int], Iterator[Demonstration]] | None = None,
-        part_steps: int = _EPOCH_STEPS,
+        part_steps: int | None = None,
     ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
@@ -102,7 +102,7 @@ class Imitation:
         self._encode = encode
         self._eos = eos
         self._lessons = lessons or self._village
-        self._part_steps = part_steps
+        self._part_steps = part_steps or _EPOCH_STEPS
         self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
@@ -130,7 +130,7 @@ class Imitation:
             stream = self._lessons(part)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
-            for batch in packer.batches(_shuffled(stream, settings.seed, part)):
+            for batch in packer.batches(stream):
                 started = time.perf_counter()
                 losses.append(self._update(batch))
                 self.seconds += time.perf_counter() - started
@@ -159,7 +159,8 @@ class Imitation:
         """What the base model imitates in part `part`, which begins at the present step."""
         mixture = [mixture for start, mixture in PHASES if start * self.settings.steps <= self.step][-1]
         seed = derive(self.settings.seed, "part", part)
-        return demonstrations(seed, Imperfection(), self.settings.pseudo_words, mixture)
+        stream = demonstrations(seed, Imperfection(), self.settings.pseudo_words, mixture)
+        return _shuffled(stream, self.settings.seed, part)
 
     def _update(self, batch: Packed) -> float:
         torch = import_torch()
