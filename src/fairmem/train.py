@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from fairmem.config import CHECKPOINTS, RESOLVED, SMALL_WORLD, Recipe, save_resolved
 from fairmem.credit import check_rule
-from fairmem.drift.small.practice import ToolPractice
+from fairmem.drift.small.practice import ToolPractice, check_recipe
 from fairmem.episodes import (
     Conversations,
     Decision,
@@ -229,6 +229,7 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     """Open data and models; whatever is wrong with the recipe is said here, before anything is written."""
     check_rule(recipe)
     if recipe.data.source == SMALL_WORLD:
+        check_recipe(recipe)
         backbones = open_backbones(recipe)
         return _Workbench(recipe, folder, backbones, ToolPractice(recipe, folder, backbones))
     conversations = Conversations(recipe)

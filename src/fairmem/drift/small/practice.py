@@ -38,12 +38,13 @@ _LEARNED = ("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean",
 class ToolPractice:
     """The steps and scores of one run in `folder`.
 
+    The recipe is one that `check_recipe` has seen.
+
     Raises:
-        ConfigError: the recipe asks for what tool users are not trained with, or the model reads no compact prompts.
+        ConfigError: the model reads no compact prompts.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, backbones: Backbones) -> None:
-        check_recipe(recipe)
         self.recipe, self.folder, self._backbones = recipe, folder, backbones
         self._policy = backbones.policies["tooluser"]
         if self._policy.family != "compact":
