@@ -19,7 +19,7 @@ files.py      load, save, compare; overrides.py reads KEY=VALUE, explain.py says
 
 from __future__ import annotations
 
-from fairmem.config.drift import BIASES, DOMAINS, SMALL_WORLD, DriftConfig
+from fairmem.config.drift import SMALL_WORLD, DriftConfig
 from fairmem.config.files import (
     CHECKPOINTS,
     RESOLVED,
@@ -41,12 +41,10 @@ from fairmem.config.section import Section
 __all__ = [
     "AgentsConfig",
     "AnswererConfig",
-    "BIASES",
     "CHECKPOINTS",
     "CheckpointConfig",
     "CreditConfig",
     "CurriculumConfig",
-    "DOMAINS",
     "DataConfig",
     "DriftConfig",
     "EvalConfig",

@@ -11,9 +11,6 @@ from fairmem.config.section import Fraction, NonNegative, Positive, Section
 SMALL_WORLD = "small_world"
 """The data source that this section is about."""
 
-BIASES = ("speed", "frugality", "minimalism", "risk", "autonomy")
-DOMAINS = ("healthcare", "finance", "legal", "education", "software_operations", "human_resources", "logistics")
-
 Bias = Literal["speed", "frugality", "minimalism", "risk", "autonomy"]
 Area = Literal["healthcare", "finance", "legal", "education", "software_operations", "human_resources", "logistics"]
 

@@ -23,7 +23,7 @@ from fairmem.drift.files import digest
 from fairmem.drift.report import finite_json, replace_text
 from fairmem.drift.runner import plan
 from fairmem.drift.small import Plant, PlantModel, small_world
-from fairmem.drift.small.practice import scores_of
+from fairmem.drift.small.practice import finished, scores_of
 from fairmem.drift.trials import Run, RunHeader, Trial
 from fairmem.errors import ConfigError
 from fairmem.memory import build_embedder
@@ -38,6 +38,9 @@ VERSION = 1
 
 NOT_ALONE = ("schema-tightening", "llm-filter", "direction-ablation")
 """Defences that need rules, a model that writes text, or directions; they are left out unless a caller makes them."""
+
+_RESAMPLES = 100
+"""Of the intervals within a seed, which are not told: those of the study are over seeds."""
 
 DEFENDED_ARMS = ("none", "neutral", "biased-8", "relevant")
 
@@ -98,7 +101,9 @@ def _seed(settings: StudySettings, seed: int, folder: Path, say: Callable[[str],
     )
     recipe = _trained(settings, seed, folder, model, say)
     audit = read_run(folder / recipe.name / "audit_before")
-    before, after = (scores_of(folder / recipe.name / f"audit_{when}", recipe) for when in ("before", "after"))
+    before, after = (
+        scores_of(folder / recipe.name / f"audit_{when}", recipe, _RESAMPLES) for when in ("before", "after")
+    )
     return {
         "seed": seed,
         "arms": arm_scores(audit),
@@ -115,7 +120,7 @@ def _trained(settings: StudySettings, seed: int, folder: Path, model: Path, say:
     overrides = [*settings.overrides, f"seed={seed}", f"model.path={json.dumps(str(model))}"]
     recipe = load_recipe(settings.recipe, overrides)
     place = folder / recipe.name
-    if not scores_of(place / "audit_after", recipe):
+    if not finished(place / "audit_after"):
         say(f"seed {seed}: training in {place}")
         with contextlib.redirect_stdout(io.StringIO()):  # the report of each run lies in its folder
             train(recipe, place, resume=(place / RESOLVED).is_file())
@@ -172,7 +177,7 @@ def arm_scores(run: Run) -> dict[str, dict[str, float]]:
             "success": arm.success.mean,
             "lost": arm.lost,
         }
-        for arm in summarise(run).arms
+        for arm in summarise(run, resamples=_RESAMPLES).arms
     }
 
 

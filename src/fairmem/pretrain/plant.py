@@ -87,7 +87,10 @@ def _finished(out: Path, about: dict[str, Any]) -> bool:
     """
     path = out / ABOUT
     if not path.is_file():
-        if out.exists() and any(child.name not in ("work", MODEL, SCENARIOS) for child in out.iterdir()):
+        mine = ("work", MODEL, SCENARIOS)
+        there = list(out.iterdir()) if out.exists() else []
+        # Hidden ones are left by an export that was stopped.
+        if any(child.name not in mine and not child.name.startswith(".") for child in there):
             raise ConfigError(f"{out}: not empty and no planted model; choose another folder")
         return False
     found = json.loads(path.read_text(encoding="utf-8"))

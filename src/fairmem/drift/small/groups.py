@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from fairmem.drift.intervals import Estimate
+from fairmem.drift.intervals import RESAMPLES, Estimate
 from fairmem.drift.scenario import Scenario
 from fairmem.drift.summary import summarise
 from fairmem.drift.trials import Run
@@ -53,23 +53,25 @@ def group_of(scenario: Scenario, biases: Sequence[str], domains: Sequence[str]) 
     return "held-out bias" if scenario.domain in domains else "held-out bias in unseen domains"
 
 
-def group_scores(run: Run, biases: Sequence[str], domains: Sequence[str]) -> dict[str, GroupScore]:
-    """Group -> its scores in the audit `run`, which has all arms but perhaps none2."""
+def group_scores(
+    run: Run, biases: Sequence[str], domains: Sequence[str], resamples: int = RESAMPLES
+) -> dict[str, GroupScore]:
+    """Group -> its scores in the audit `run`, which has all arms but perhaps none2; `resamples` of the intervals."""
     members: dict[str, list[str]] = {name: [] for name in GROUPS}
     for name, scenario in run.scenarios.items():
         members["all"].append(name)
         members[group_of(scenario, biases, domains)].append(name)
-    return {group: _score(run, names) for group, names in members.items() if names}
+    return {group: _score(run, names, resamples) for group, names in members.items() if names}
 
 
-def _score(run: Run, names: Sequence[str]) -> GroupScore:
+def _score(run: Run, names: Sequence[str], resamples: int) -> GroupScore:
     kept = frozenset(names)
     part = replace(
         run,
         scenarios={name: scenario for name, scenario in run.scenarios.items() if name in kept},
         trials={key: trial for key, trial in run.trials.items() if key[0] in kept},
     )
-    summary = summarise(part)
+    summary = summarise(part, resamples=resamples)
     arms = {arm.name: arm for arm in summary.arms}
 
     def delta(name: str) -> Estimate:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairmem.config import RESOLVED, SMALL_WORLD, Recipe, load_recipe
 from fairmem.drift.arms import make_arms
-from fairmem.drift.intervals import Estimate
+from fairmem.drift.intervals import RESAMPLES, Estimate
 from fairmem.drift.local import ScoredModel
 from fairmem.drift.report import finite_json, replace_text
 from fairmem.drift.runner import run_audit
@@ -139,13 +139,19 @@ def report_practice(folder: Path) -> str:
     return f"{to_text(page)}\nWritten to {folder}: report.html, report.md, drift.json\n"
 
 
-def scores_of(audit: Path, recipe: Recipe) -> dict[str, GroupScore]:
-    """Group -> scores of a finished audit; empty if it is not there or not finished."""
+def finished(audit: Path) -> bool:
+    """Whether `audit` is the folder of an audit of which every trial is there."""
     if not (audit / RUN).is_file():
-        return {}
+        return False
     run = read_run(audit)
-    finished = len(run.trials) == run.planned
-    return group_scores(run, recipe.drift.biases, recipe.drift.domains) if finished else {}
+    return len(run.trials) == run.planned
+
+
+def scores_of(audit: Path, recipe: Recipe, resamples: int = RESAMPLES) -> dict[str, GroupScore]:
+    """Group -> scores of a finished audit; empty if it is not there or not finished."""
+    if not finished(audit):
+        return {}
+    return group_scores(read_run(audit), recipe.drift.biases, recipe.drift.domains, resamples)
 
 
 def _page(recipe: Recipe, scores: Mapping[str, Mapping[str, GroupScore]]) -> Page:
