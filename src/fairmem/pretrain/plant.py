@@ -21,7 +21,7 @@ from fairmem.seeds import derive
 
 MODEL, SCENARIOS, ABOUT = "model", "scenarios.jsonl", "plant.json"
 """What a planted folder holds: the model, the held-out scenarios of the small world, and how the plant was made."""
-_PART = 20
+_PART = 10
 """Steps between two checkpoints, each from a stream of lessons of its own."""
 
 
