@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fairmem.cli import drift_audit, drift_confirm, drift_generate, drift_probe, drift_scan
+from fairmem.cli import drift_audit, drift_confirm, drift_defend, drift_generate, drift_probe, drift_scan
 
 
 def register(commands: Any) -> None:
@@ -29,7 +29,7 @@ def register(commands: Any) -> None:
         "path", metavar="PATH", nargs="?", type=Path, help="file or folder (default: the scenarios that ship)"
     )
     validate.set_defaults(run=_validate, interrupted=lambda _: "nothing was written")
-    for module in (drift_audit, drift_scan, drift_confirm, drift_probe, drift_generate):
+    for module in (drift_audit, drift_defend, drift_scan, drift_confirm, drift_probe, drift_generate):
         module.register(actions)
 
 
