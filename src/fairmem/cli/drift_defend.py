@@ -117,11 +117,12 @@ def setup(args: argparse.Namespace, model: CallModel, scenarios: Sequence[Scenar
 
     directions: list[Any] = []
     if args.directions is not None:
+        from fairmem.drift.defenses.defended import module_of
         from fairmem.drift.probes.direction_file import model_hash
         from fairmem.policy import folder_of
 
         folder = folder_of(args.model)
-        if folder is None:
+        if folder is None or module_of(model) is None:
             raise ConfigError(f"--directions: {args.model} does not run in this process; use a model folder")
         directions = read_directions(args.directions, model_hash(folder))
     chat, opened = _chat(args, model)
