@@ -86,6 +86,7 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem pretrain",
         "fairmem drift validate",
         "fairmem drift run",
+        "fairmem drift defend",
         "fairmem drift report",
         "fairmem drift judge",
         "fairmem drift scan",

@@ -104,13 +104,13 @@ def _gives(model: CallModel, resources: Resources) -> frozenset[Need]:
         Need.CHAT: resources.chat is not None,
         Need.EMBEDDER: resources.embedder is not None,
         Need.SCORES: model.exact,
-        Need.STATES: _module(model) is not None,
+        Need.STATES: module_of(model) is not None,
         Need.FINDINGS: resources.guard is not None,
     }
     return frozenset(need for need, met in there.items() if met)
 
 
-def _module(model: CallModel) -> Any:
+def module_of(model: CallModel) -> Any:
     """The torch module of a model in this process, if it is one."""
     module = getattr(getattr(model, "policy", None), "model", None)
     return module if hasattr(module, "named_modules") else None
@@ -137,7 +137,8 @@ class DefendedModel:
             raise ConfigError(f"{defense.name} {refused}")
         self.model, self.defense, self.resources = model, defense, resources
         self.name, self.exact = model.name, model.exact
-        self.settings: Mapping[str, Any] = {**model.settings, "defense": defense.name, **record, **resources.record()}
+        told = {"name": defense.name, **record, **resources.record()}
+        self.settings: Mapping[str, Any] = {**model.settings, "defense": told}
         self._guarded: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
@@ -209,7 +210,7 @@ class _Trial:
             chat=self._chat if owner.resources.chat is not None else None,
             embedder=owner.resources.embedder,
             scores=owner.exact,
-            ask_changed=self._asked_changed if _module(owner.model) is not None else None,
+            ask_changed=self._asked_changed if module_of(owner.model) is not None else None,
             guarded=owner.guarded(self._ask.scenario),
         )
 

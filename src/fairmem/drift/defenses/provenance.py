@@ -2,8 +2,8 @@
 
 A value is verified where the task, the policy or a result states it, where it is the schema's default, or where a
 memory states it that is of the task's scope, or untagged and about the task. Is there an unverified one, and has memory
-from outside the task's scope been shown, then the model is asked once more with the memories within scope alone, and the unverified value is replaced by that call's;
-or, with `escalate`, kept and put before a person.
+from outside the task's scope been shown, then the model is asked once more with the memories within scope alone, and
+the unverified value is replaced by that call's; or, with `escalate`, kept and put before a person.
 
 With `cite`, the model is asked in the schema itself to name a source for each guarded argument. The source is
 checked, not believed: it makes the reason in the audit trail better, and no value pass.

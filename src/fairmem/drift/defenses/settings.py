@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fairmem.drift.defenses.comparing import Permits
 from fairmem.drift.defenses.schema_tightening import Rules
-from fairmem.errors import DataError
+from fairmem.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from fairmem.drift.probes.direction_file import SavedDirection
@@ -45,6 +45,14 @@ class DefenseSettings:
     escalate: bool = False
     search: Literal["halving", "leave-one-out"] = "halving"
     filter_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range before anything is asked."""
+        if self.shared < 1 or not -1 <= self.least_cosine <= 1 or not 0 <= self.beta <= 1 or self.filter_tokens < 1:
+            raise ConfigError(
+                f"shared words {self.shared}, least cosine {self.least_cosine}, beta {self.beta}, filter tokens "
+                f"{self.filter_tokens}: expected at least 1, in [-1, 1], in [0, 1], at least 1"
+            )
 
     def record(self) -> dict[str, Any]:
         """The settings for the header of a run; files by their content's digest, so that a changed one is noticed."""
