@@ -20,7 +20,7 @@ from typing import Any
 from fairmem.config import RESOLVED, SMALL_WORLD, Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
-from fairmem.metrics import Interval, clustered_mean
+from fairmem.metrics import Interval, clustered_mean, f1_signature
 from fairmem.policy import weights_digest
 
 FORMAT = "fairmem-seeds"
@@ -99,7 +99,7 @@ def train_seed(
         say(f"seed {seed}: training in {folder}")
         _train(recipe, overrides, seed, folder, jobs)
     result = _read(seed, folder)
-    say(f"seed {seed}: F1 {result.before:.3f} -> {result.after:.3f}")
+    say(f"seed {seed}: score {result.before:.3f} -> {result.after:.3f}")
     return result
 
 
@@ -171,6 +171,7 @@ def summarise_seeds(recipe: Recipe, overrides: Sequence[str], results: Sequence[
         "steps": recipe.steps,
         "settings": recipe.model_dump(mode="json", exclude={"seed"}),
         "weights": weights_digest(recipe.model.path),
+        "signature": str(f1_signature(recipe.reward.f1)),
         "before": over_seeds([r.before for r in results]),
         "after": over_seeds([r.after for r in results]),
         "difference": over_seeds([r.difference for r in results]),
@@ -201,8 +202,9 @@ def seeds_table(study: dict[str, Any]) -> str:
         return f"| {name} | {cell(part['before'])} | {cell(part['after'])} | {cell(part['difference'], '+')} |"
 
     count = study["difference"]["n"]
+    score = str(study.get("signature", "F1")).partition("[")[0]  # studies before it was kept were of F1
     lines = [
-        f"Test F1 before and after {study['steps']} steps, mean over {count} seeds with 95 % t interval over seeds, "
+        f"Test {score} before and after {study['steps']} steps, mean over {count} seeds with 95 % t interval over seeds, "
         f"{study['test_conversations']} held-out conversations:",
         "",
         "| questions | before | after | difference |",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairmem import study
-from fairmem.config import Recipe
+from fairmem.config import Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.study import SeedResult, run_seeds, seeds_table, summarise_seeds
 from tests.unit.eval.build import result
@@ -66,6 +66,11 @@ def finish(folder: Path, before: float, after: float) -> None:
     result([[before, before], [before, before]]).save(folder / "eval_before.jsonl")
     result([[after, after], [after, after]]).save(folder / "eval_after.jsonl")
     (folder / "timing.jsonl").write_text('{"step": 1, "seconds": 10.0}\n{"step": 2, "seconds": 5.5}\n')
+
+
+def test_the_table_names_the_score_of_the_recipe() -> None:
+    exact = load_recipe("memory_r1_grpo")  # its reward, and so its evaluation, is exact match
+    assert seeds_table(summarise_seeds(exact, [], THREE)).startswith("Test EM before and after ")
 
 
 def test_finished_seeds_are_read_and_only_the_others_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
