@@ -31,8 +31,8 @@ F1 = "f1"
 BANK = "bank_entries"
 """Metric shown as the bank size: mean entries per memory bank."""
 DRIFT, USED = "drift", "used"
-"""Metrics shown by their names, of runs that train a tool user: deflection that private memories add, in [-1, 1], and the
-share of what relevant memories ask for that is done."""
+"""Metrics shown by their names, of runs that train a tool user: deflection that private memories add, in [-1, 1], and
+the share of what relevant memories ask for that is done."""
 SPEED = "tokens_per_second"
 """Timing shown as tok/s: tokens generated per second of the step's rollout."""
 
