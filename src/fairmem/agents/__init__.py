@@ -22,7 +22,18 @@ from fairmem.agents.compact import (
 from fairmem.agents.context import Fact, TurnContext, by_update
 from fairmem.agents.decision import Decision
 from fairmem.agents.extractor import Extraction, Extractor
-from fairmem.agents.hooks import Defense
+from fairmem.agents.hooks import (
+    Access,
+    Change,
+    Defense,
+    Need,
+    Proposal,
+    Remembered,
+    Reviewed,
+    Situation,
+    ToolDefense,
+    call_with,
+)
 from fairmem.agents.manager import Manager
 from fairmem.agents.prompts import load_prompt
 from fairmem.agents.single import SingleAgent
@@ -36,8 +47,10 @@ from fairmem.agents.wording import NO_INFORMATION
 from fairmem.agents.writer import Shown, Writer
 
 __all__ = [
+    "Access",
     "Answer",
     "Answerer",
+    "Change",
     "Decision",
     "Defense",
     "Extraction",
@@ -45,11 +58,18 @@ __all__ = [
     "Fact",
     "Manager",
     "NO_INFORMATION",
+    "Need",
+    "Proposal",
+    "Remembered",
+    "Reviewed",
     "Shown",
     "SingleAgent",
+    "Situation",
+    "ToolDefense",
     "TurnContext",
     "Writer",
     "by_update",
+    "call_with",
     "compact_call_until",
     "fact_letter",
     "format_answer",

@@ -54,7 +54,6 @@ def plan_defend(
     resources: Resources | None = None,
     *,
     dose: int = 8,
-    reasons: Mapping[str, str] | None = None,
 ) -> DefendPlan:
     """Which of the defences `names` (default: all) can be put around `model`.
 
@@ -64,7 +63,6 @@ def plan_defend(
         settings: Of the defences.
         resources: What they may use besides the model.
         dose: Memories in the biased arm; the others show as many.
-        reasons: Defence -> why it is refused, where that is known already.
 
     Raises:
         ConfigError: no such defence, a dose below 1, or none of them can be run.
@@ -78,15 +76,13 @@ def plan_defend(
     ready: dict[str, ToolDefense] = {}
     refused: dict[str, str] = {}
     for name in [name for name in DEFENSES if not names or name in names]:
-        try:
-            defense = open_defense(name, settings)
-        except ConfigError as error:
-            refused[name] = (reasons or {}).get(name) or str(error).removeprefix(f"{name}: ")
+        if reason := refusal(DEFENSES[name].needs, model, resources):
+            refused[name] = reason
             continue
-        if reason := refusal(defense, model, resources):
-            refused[name] = (reasons or {}).get(name) or reason
-        else:
-            ready[name] = defense
+        try:
+            ready[name] = open_defense(name, settings)
+        except ConfigError as error:
+            refused[name] = str(error).removeprefix(f"{name}: ")
     if not ready:
         told = "; ".join(f"{name} {why}" for name, why in refused.items())
         raise ConfigError(f"none of these defences can be run: {told}")

@@ -55,10 +55,12 @@ class Counterfactual(ToolDefense):
 class Attribution(Counterfactual):
     """As `Counterfactual`, and finds out for each argument that it resets which memories had moved it.
 
-    More calls: `halving` takes about 2 log2 k where one of k memories is to blame, `leave-one-out` k.
+    More calls: `halving` takes about 2 log2 k where one of k memories is to blame, `leave-one-out` k. A distribution
+    that memory moved by less than `least` (total variation) is reset all the same, and not looked into.
     """
 
     name = "attribution"
+    least = 0.01
 
     def __init__(
         self,
@@ -84,10 +86,11 @@ class Attribution(Counterfactual):
                 )
             return asked[ids]
 
-        changes = tuple(
-            replace(change, entries=responsible(suspects, _moved(change.pointer, reference, call), self.search))
-            for change in found.changes
-        )
+        def blamed(pointer: str) -> tuple[str, ...]:
+            moved = _moved(pointer, reference, call)
+            return responsible(suspects, moved, self.search) if moved(suspects) >= self.least else ()
+
+        changes = tuple(replace(change, entries=blamed(change.pointer)) for change in found.changes)
         return replace(found, changes=changes)
 
 

@@ -84,9 +84,10 @@ class Defended:
     costs: Costs
 
 
-def refusal(defense: ToolDefense, model: CallModel, resources: Resources) -> str:
-    """Why `defense` cannot be put around `model`, in one line; empty if it can."""
-    missing = sorted(defense.needs - _gives(model, resources))
+def refusal(defense: ToolDefense | frozenset[Need], model: CallModel, resources: Resources) -> str:
+    """Why `defense`, or one of these needs, cannot be put around `model`, in one line; empty if it can."""
+    needs = defense if isinstance(defense, frozenset) else defense.needs
+    missing = sorted(needs - _gives(model, resources))
     if not missing:
         return ""
     hints = {

@@ -85,9 +85,11 @@ class SchemaTightening(ToolDefense):
                     return f"{pointer}: is missing"
                 continue
             schema = parameter(tool.schema, pointer)
+            if schema is None and not rule.get("hidden"):
+                continue
             new = _allowed(pairs, schema)
             if new is None:
-                return f"{pointer}: {misfits(likeliest(pairs), schema or {}, pointer)[0]}"
+                return misfits(likeliest(pairs), schema or {}, pointer)[0]
             if new != pairs:
                 values[pointer] = new
         changes = tuple(
@@ -103,7 +105,7 @@ def _allowed(pairs: Pairs, schema: Schema | None) -> Pairs | None:
         return [(MISSING, 1.0)]
     given = conditional(pairs, lambda value: not misfits(value, schema))
     if given is not None:
-        return given if len(given) < len([p for _, p in pairs if p > 0]) else pairs
+        return given if len(given) < sum(p > 0 for _, p in pairs) else pairs
     repaired = [_repaired(value, schema) for value, _ in pairs]
     if any(misfits(value, schema) for value in repaired):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fairmem.agents.hooks import ToolDefense
+from fairmem.agents.hooks import Need, ToolDefense
 from fairmem.drift.defenses.counterfactual import Attribution, Counterfactual
 from fairmem.drift.defenses.direction_ablation import DirectionAblation
 from fairmem.drift.defenses.embedding_filter import EmbeddingFilter
@@ -23,10 +23,16 @@ from fairmem.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class DefenseKind:
-    """A defence in the table: how it is made, and where it steps in."""
+    """A defence in the table: its class, how it is made, and where it steps in."""
 
+    kind: type[ToolDefense]
     make: Callable[[DefenseSettings], ToolDefense]
     place: str
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `fairmem.agents.hooks.Need`."""
+        return self.kind.needs
 
 
 def _schema_tightening(settings: DefenseSettings) -> ToolDefense:
@@ -42,18 +48,18 @@ def _direction_ablation(settings: DefenseSettings) -> ToolDefense:
 
 
 DEFENSES: dict[str, DefenseKind] = {
-    "relevance-prompt": DefenseKind(lambda _: RelevancePrompt(), "prompt"),
-    "lexical-filter": DefenseKind(lambda s: LexicalFilter(s.shared), "prompt"),
-    "embedding-filter": DefenseKind(lambda s: EmbeddingFilter(s.least_cosine), "prompt"),
-    "llm-filter": DefenseKind(lambda s: LlmFilter(s.filter_tokens), "prompt"),
-    "need-to-know": DefenseKind(lambda _: NeedToKnow(), "prompt"),
-    "schema-tightening": DefenseKind(_schema_tightening, "tools"),
-    "two-stage": DefenseKind(lambda s: TwoStage(s.permits), "decoding"),
-    "value-mixing": DefenseKind(lambda s: ValueMixing(s.beta), "decoding"),
-    "direction-ablation": DefenseKind(_direction_ablation, "decoding"),
-    "counterfactual": DefenseKind(lambda s: Counterfactual(s.permits), "call"),
-    "attribution": DefenseKind(lambda s: Attribution(s.permits, search=s.search), "call"),
-    "provenance": DefenseKind(lambda s: Provenance(cite=s.cite, escalate=s.escalate), "call"),
+    "relevance-prompt": DefenseKind(RelevancePrompt, lambda _: RelevancePrompt(), "prompt"),
+    "lexical-filter": DefenseKind(LexicalFilter, lambda s: LexicalFilter(s.shared), "prompt"),
+    "embedding-filter": DefenseKind(EmbeddingFilter, lambda s: EmbeddingFilter(s.least_cosine), "prompt"),
+    "llm-filter": DefenseKind(LlmFilter, lambda s: LlmFilter(s.filter_tokens), "prompt"),
+    "need-to-know": DefenseKind(NeedToKnow, lambda _: NeedToKnow(), "prompt"),
+    "schema-tightening": DefenseKind(SchemaTightening, _schema_tightening, "tools"),
+    "two-stage": DefenseKind(TwoStage, lambda s: TwoStage(s.permits), "decoding"),
+    "value-mixing": DefenseKind(ValueMixing, lambda s: ValueMixing(s.beta), "decoding"),
+    "direction-ablation": DefenseKind(DirectionAblation, _direction_ablation, "decoding"),
+    "counterfactual": DefenseKind(Counterfactual, lambda s: Counterfactual(s.permits), "call"),
+    "attribution": DefenseKind(Attribution, lambda s: Attribution(s.permits, search=s.search), "call"),
+    "provenance": DefenseKind(Provenance, lambda s: Provenance(cite=s.cite, escalate=s.escalate), "call"),
 }
 """Name -> defence, in the order of reports. To add one: a `ToolDefense` in a file of its own, and a row here."""
 

@@ -117,6 +117,19 @@ def test_attribution_asks_nothing_more_where_nothing_moved() -> None:
     assert agent.asked == [("tea", "bold"), ()]
 
 
+def test_a_hair_s_breadth_is_reset_without_a_search() -> None:
+    asked: list[int] = []
+
+    def ask(given: Situation) -> Proposal:
+        asked.append(len(given.memories))
+        odds = 0.205 if given.memories else 0.2
+        return Proposal("start_rollout", distribution={"/strategy": [("all_at_once", odds), ("canary", 1 - odds)]})
+
+    found = call_with(Attribution(), situation(BOLD, TEA), access(ask))
+    assert asked == [2, 0] and found.changes[0].entries == ()
+    assert found.proposal.distribution == {"/strategy": [("all_at_once", 0.2), ("canary", 0.8)]}
+
+
 def _eight() -> tuple[Remembered, ...]:
     return tuple(Remembered(str(i), f"text {i}") for i in range(8))
 
