@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("eval",),
     ("drift",),
     ("train", "pretrain", "study", "demo", "lab", "lengths", "serve", "ui"),
-    ("reproduce",),
+    ("reproduce", "planted"),
     ("cli",),
     ("__main__",),
 )

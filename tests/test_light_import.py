@@ -24,6 +24,8 @@ LIGHT = (
     "fairmem.policy",
     "fairmem.agents",
     "fairmem.drift",
+    "fairmem.drift.defend",
+    "fairmem.drift.defenses",
     "fairmem.drift.scan",
     "fairmem.demo",
     "fairmem.lab",

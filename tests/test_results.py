@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairmem import reproduce
+from fairmem import planted, reproduce
 from fairmem.config import load_recipe
 from fairmem.study import seeds_table, weights_digest
 
@@ -63,3 +63,13 @@ def test_the_page_of_the_ablations_is_made_from_their_stored_report() -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     assert (found["format"], found["version"]) == (reproduce.FORMAT, reproduce.VERSION)
     assert path.with_suffix(".md").read_text(encoding="utf-8") == reproduce.page(found)
+
+
+def test_the_page_of_the_planted_model_is_made_from_its_stored_study() -> None:
+    path = ROOT / "docs" / "results" / "drift_small.json"
+    if not path.is_file():
+        pytest.skip(f"the study of the planted model is absent: {path} (`fairmem drift study --results docs/results`)")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert (found["format"], found["version"]) == (planted.FORMAT, planted.VERSION)
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == planted.page(found)
+    assert found["weights"] == weights_digest("bundled")

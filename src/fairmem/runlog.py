@@ -32,6 +32,9 @@ BANK = "bank_entries"
 """Metric shown as the bank size: mean entries per memory bank."""
 CALLS = "waves"
 """Metric shown as sequential calls: how often the step had to wait for the model, whatever the size of the batch."""
+DRIFT, USED = "drift", "used"
+"""Metrics shown by their names, of runs that train a tool user: deflection that private memories add, in [-1, 1], and
+the share of what relevant memories ask for that is done."""
 SPEED = "tokens_per_second"
 """Timing shown as tok/s: tokens generated per second of the step's rollout."""
 
@@ -213,6 +216,8 @@ class RunLog:
         parts += [f"F1 {f1:.3f}"] if f1 is not None else []
         parts += [f"bank {bank:.1f}"] if bank is not None else []
         parts += [f"{calls:.0f} sequential calls"] if calls is not None else []
+        shown = [(name, _number(values.get(name))) for name in (DRIFT, USED)]
+        parts += [f"{name} {number:.3f}" for name, number in shown if number is not None]
         parts += [f"{speed:,.0f} tok/s"] if speed is not None else []
         done = step - self._first
         if done > 0 and step < self._total:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmem.config import RESOLVED, Recipe, load_recipe
+from fairmem.config import RESOLVED, SMALL_WORLD, Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
 from fairmem.metrics import Interval, clustered_mean, f1_signature
@@ -60,6 +60,8 @@ def run_seeds(
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ConfigError(f"--seeds is {','.join(map(str, seeds))}, expected different integers, as in 0,1,2,3,4")
     name = load_recipe(recipe, overrides).name
+    if load_recipe(recipe, overrides).data.source == SMALL_WORLD:
+        raise ConfigError(f"{recipe} trains a tool user, which answers no questions; use fairmem drift study")
 
     def train(seed: int) -> SeedResult:
         return train_seed(recipe, overrides, seed, out / f"{name}-s{seed}", jobs, say)

@@ -23,9 +23,9 @@ from fairmem.errors import CheckpointError
 TRACE_FORMAT = "fairmem-trace"
 TRACE_VERSION = 1
 
-Role = Literal["extractor", "manager", "answerer", "single", "writer"]
+Role = Literal["extractor", "manager", "answerer", "single", "writer", "tooluser"]
 """Who is called: extractor and manager, a single agent in their place, or the writer of a structured memory write; the
-answerer reads."""
+answerer and the tool user read."""
 
 
 class StopReason(StrEnum):

@@ -2,6 +2,7 @@
 
     conversations -> plans        episodes/curriculum.py, episodes/rerollout.py
     plans -> rewarded trees       episodes/group.py
+    (tasks with tools             drift/small/practice.py)
     trees -> advantages           credit/assign.py
     advantages -> rows -> weights learner/
     scores -> next stage          episodes/stages.py
@@ -17,10 +18,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from fairmem.config import CHECKPOINTS, RESOLVED, Recipe, save_resolved
+from fairmem.config import CHECKPOINTS, RESOLVED, SMALL_WORLD, Recipe, save_resolved
 from fairmem.credit import check_rule
+from fairmem.drift.small.practice import ToolPractice, check_recipe
 from fairmem.episodes import (
     Conversations,
     Decision,
@@ -61,9 +63,47 @@ from fairmem.trace import Role
 from fairmem.types import Conversation
 
 
+class Practice(Protocol):
+    """What a run does between two checkpoints: rolls out and learns, and is scored."""
+
+    def step(self, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
+        """One training step; returns its metrics (with `sampled_tokens`) and its timing."""
+        ...
+
+    def validate(self, log: RunLog) -> dict[str, float | None]:
+        """Scores of the validation data; empty without any."""
+        ...
+
+    def evaluate(self, when: str, log: RunLog) -> None:
+        """Score the test data `before` or `after` training unless that is done already."""
+        ...
+
+    def report(self) -> str:
+        """Write the report of the run, and return it as text."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held beside the models that are trained."""
+        ...
+
+
 @dataclass(slots=True)
 class _Workbench:
     """What a run holds open."""
+
+    recipe: Recipe
+    folder: Path
+    backbones: Backbones
+    practice: Practice
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / CHECKPOINTS
+
+
+@dataclass(slots=True)
+class _MemoryPractice:
+    """Episodes of conversations, by which a model learns to keep memory."""
 
     recipe: Recipe
     folder: Path
@@ -73,9 +113,49 @@ class _Workbench:
     teacher: EpisodeRunner | None
     conversations: Conversations
 
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / CHECKPOINTS
+    def step(self, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Roll out, credit, learn."""
+        recipe = self.recipe.at(plan.stage)
+        started = time.perf_counter()
+        log.status("rolling out")
+        plans = tree_plans(recipe, self.conversations, plan)
+        collected = collect(self.runner, recipe, plans, plan.step, self.backbones.team.critic_values, self.teacher)
+        rolled = time.perf_counter()
+        log.status("learning")
+        learned = self.backbones.team.step(collected.rows)
+        metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
+        metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
+        everything = [*collected.context, *collected.trees]
+        counted = recipe.model.train if plan.stage.counts == "trained" else "all"
+        metrics["sampled_tokens"] = sampled_tokens(everything, counted)
+        keep_trace(self.folder, self.recipe, plan.step, everything, collected.report)
+        return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
+
+    def validate(self, log: RunLog) -> dict[str, float | None]:
+        talks = self.conversations.validation
+        return validation_scores(self._run_eval(talks, log)) if talks else {}
+
+    def evaluate(self, when: str, log: RunLog) -> None:
+        """On the test conversations, else the validation ones."""
+        path = self.folder / f"eval_{when}.jsonl"
+        talks = self.conversations.test or self.conversations.validation
+        if path.exists() or not talks:
+            return
+        log.say(f"evaluating {when} training on {len(talks)} conversations")
+        self._run_eval(talks, log).save(path)
+
+    def report(self) -> str:
+        return report_run(self.folder)
+
+    def close(self) -> None:
+        self.answerer.close()
+        for policy in self.teacher.policies.values() if self.teacher else ():  # closing twice is safe
+            policy.close()
+
+    def _run_eval(self, talks: Sequence[Conversation], log: RunLog) -> EvalResult:
+        recipe = self.recipe
+        header = make_header(recipe, self.runner, recipe.data.source, self.backbones.name, self.answerer.name)
+        return evaluate(self.runner, talks, header, progress=lambda text: log.status(f"evaluating: {text}"))
 
 
 def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDDED, options: Sequence[str] = ()) -> int:
@@ -103,11 +183,11 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
     resumed = progress.step if resume else None
     try:
         with RunLog(folder, progress.step + steps_left(progress, recipe), resumed, _sinks(recipe, folder)) as log:
-            _evaluate(bench, "before", log)
+            bench.practice.evaluate("before", log)
             while (plan := next_step(progress, recipe)) is not None:
-                metrics, timing = _train_step(bench, plan, log)
+                metrics, timing = bench.practice.step(plan, log)
                 progress = progress.sampled(metrics["sampled_tokens"])
-                scores = _validate(bench, log) if validates(plan, recipe.eval.every, progress.tokens) else {}
+                scores = bench.practice.validate(log) if validates(plan, recipe.eval.every, progress.tokens) else {}
                 progress, decision = after_step(progress, recipe, scores)
                 metrics |= {"sampled_tokens_total": progress.tokens_total} | scores
                 metrics |= {"stage_end": decision.ending} if decision.ending else {}
@@ -115,13 +195,11 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
                 _proceed(bench, progress, decision, log)
             about = {"run": recipe.name, "from": recipe.model.path, "agents": recipe.agents.model_dump(mode="json")}
             bench.backbones.export(folder / "model", about)  # `fairmem eval` plays it with the agents it had
-            _evaluate(bench, "after", log)
+            bench.practice.evaluate("after", log)
     finally:
         bench.backbones.close()
-        bench.answerer.close()
-        for policy in bench.teacher.policies.values() if bench.teacher else ():  # closing twice is safe
-            policy.close()
-    print(report_run(folder))
+        bench.practice.close()
+    print(bench.practice.report())
     return 0
 
 
@@ -157,6 +235,10 @@ def _evaluate_model(recipe: Recipe, folder: Path, conversations: Conversations, 
 def _open(recipe: Recipe, folder: Path) -> _Workbench:
     """Open data and models; whatever is wrong with the recipe is said here, before anything is written."""
     check_rule(recipe)
+    if recipe.data.source == SMALL_WORLD:
+        check_recipe(recipe)
+        backbones = open_backbones(recipe)
+        return _Workbench(recipe, folder, backbones, ToolPractice(recipe, folder, backbones))
     conversations = Conversations(recipe)
     backbones = open_backbones(recipe)
     model, answering = recipe.model, recipe.answerer
@@ -167,7 +249,8 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
     runner = build_runner(recipe, policies)
     teacher = build_runner(recipe, open_teacher(recipe, policies)) if needs_teacher(recipe) else None
-    return _Workbench(recipe, folder, backbones, answerer, runner, teacher, conversations)
+    practice = _MemoryPractice(recipe, folder, backbones, answerer, runner, teacher, conversations)
+    return _Workbench(recipe, folder, backbones, practice)
 
 
 def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
@@ -187,25 +270,6 @@ def _restore(bench: _Workbench) -> Progress:
         _begin_stage(bench, progress, progress.start if bench.recipe.model.reference == "stage" else None)
 
     return Progress.from_dict(load_latest(bench.checkpoints, bench.backbones.team, prepare).counters)
-
-
-def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One step: roll out, credit, learn; returns its metrics and its timing."""
-    recipe = bench.recipe.at(plan.stage)
-    started = time.perf_counter()
-    log.status("rolling out")
-    plans = tree_plans(recipe, bench.conversations, plan)
-    collected = collect(bench.runner, recipe, plans, plan.step, bench.backbones.team.critic_values, bench.teacher)
-    rolled = time.perf_counter()
-    log.status("learning")
-    learned = bench.backbones.team.step(collected.rows)
-    metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
-    metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
-    everything = [*collected.context, *collected.trees]
-    counted = recipe.model.train if plan.stage.counts == "trained" else "all"
-    metrics["sampled_tokens"] = sampled_tokens(everything, counted)
-    keep_trace(bench.folder, bench.recipe, plan.step, everything, collected.report)
-    return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
 
 
 def _proceed(bench: _Workbench, progress: Progress, decision: Decision, log: RunLog) -> None:
@@ -229,24 +293,3 @@ def _begin_stage(bench: _Workbench, progress: Progress, start: int | None) -> No
     settings = recipe.at(recipe.stages[min(progress.stage, len(recipe.stages) - 1)]).learner
     weights = load_weights(bench.checkpoints, start) if start else None
     bench.backbones.team.restart(weights, settings, recipe.model.reference == "stage")
-
-
-def _validate(bench: _Workbench, log: RunLog) -> dict[str, float | None]:
-    talks = bench.conversations.validation
-    return validation_scores(_run_eval(bench, talks, log)) if talks else {}
-
-
-def _evaluate(bench: _Workbench, when: str, log: RunLog) -> None:
-    """Evaluate on the test conversations (else the validation ones) unless that is done already."""
-    path = bench.folder / f"eval_{when}.jsonl"
-    talks = bench.conversations.test or bench.conversations.validation
-    if path.exists() or not talks:
-        return
-    log.say(f"evaluating {when} training on {len(talks)} conversations")
-    _run_eval(bench, talks, log).save(path)
-
-
-def _run_eval(bench: _Workbench, talks: Sequence[Conversation], log: RunLog) -> EvalResult:
-    recipe = bench.recipe
-    header = make_header(recipe, bench.runner, recipe.data.source, bench.backbones.name, bench.answerer.name)
-    return evaluate(bench.runner, talks, header, progress=lambda text: log.status(f"evaluating: {text}"))

@@ -13,9 +13,11 @@ from fairmem.errors import CheckpointError, MissingExtraError
 from fairmem.runlog import (
     BANK,
     CALLS,
+    DRIFT,
     F1,
     SPEED,
     STAGE,
+    USED,
     MetricsFile,
     RunLog,
     TensorBoardSink,
@@ -122,6 +124,13 @@ def test_without_a_terminal_each_step_prints_one_plain_line(tmp_path: Path) -> N
         "saved [checkpoint]\n"
         "step 4/4\n"
     )
+
+
+def test_a_tool_user_shows_drift_and_use_of_memory_in_place_of_f1(tmp_path: Path) -> None:
+    console, out = _plain_console()
+    with RunLog(tmp_path, total=1, console=console) as log:
+        log.log(1, {STAGE: "stage 1", DRIFT: -0.0214, USED: None})
+    assert out.getvalue() == "stage 1  step 1/1  drift -0.021\n"
 
 
 def test_the_time_left_counts_only_the_steps_of_this_process(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fairmem.cli import drift_audit, drift_confirm, drift_generate, drift_probe, drift_scan
+from fairmem.cli import (
+    drift_audit,
+    drift_confirm,
+    drift_defend,
+    drift_generate,
+    drift_plant,
+    drift_probe,
+    drift_scan,
+    drift_study,
+)
 
 
 def register(commands: Any) -> None:
@@ -29,7 +38,10 @@ def register(commands: Any) -> None:
         "path", metavar="PATH", nargs="?", type=Path, help="file or folder (default: the scenarios that ship)"
     )
     validate.set_defaults(run=_validate, interrupted=lambda _: "nothing was written")
-    for module in (drift_audit, drift_scan, drift_confirm, drift_probe, drift_generate):
+    for module in (
+        *(drift_audit, drift_defend, drift_scan, drift_confirm),
+        *(drift_probe, drift_generate, drift_plant, drift_study),
+    ):
         module.register(actions)
 
 

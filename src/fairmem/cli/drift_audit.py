@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairmem.cli.drift_defend import Setup, add_defense_options, setup
 from fairmem.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fairmem.drift.answer import CallModel
     from fairmem.drift.scenario import Scenario
 
 
@@ -23,7 +25,10 @@ def register(actions: Any) -> None:
         "stopped goes on where it was: give the same command again.",
         epilog="Example: fairmem drift run --model openai:gpt-oss-120b --base-url http://localhost:8000/v1 --out audit",
     )
-    _model_options(run, "model that is audited: openai:NAME, hf:PATH, bundled, closed-form[:alpha=X,...], scripted")
+    add_model_options(
+        run,
+        "model that is audited: openai:NAME, hf:PATH, bundled, closed-form[:alpha=X,...], plant, scripted",
+    )
     run.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="folder of the run")
     run.add_argument("--scenarios", metavar="PATH", type=Path, help="file or folder (default: those that ship)")
     run.add_argument("--only", metavar="NAME,NAME", default="", help="only these biases, domains, strata or ids")
@@ -39,6 +44,8 @@ def register(actions: Any) -> None:
         "--sampled", action="store_true", help="draw calls from a local model instead of scoring candidate values"
     )
     run.add_argument("--retry-failed", action="store_true", help="ask again where the endpoint gave no usable answer")
+    run.add_argument("--defense", metavar="NAME", default="", help="put this defence around the model")
+    add_defense_options(run)
     run.set_defaults(
         run=_run, interrupted=lambda args: f"{args.out} keeps what was done; the same command goes on with it"
     )
@@ -46,7 +53,8 @@ def register(actions: Any) -> None:
     report: argparse.ArgumentParser = actions.add_parser(
         "report",
         help="print the report of a drift run, and write it anew",
-        description="Print the report of a drift run, finished or stopped, and write it as HTML, Markdown and JSON.",
+        description="Print the report of a drift run or a drift defend, finished or stopped, and write it as HTML, "
+        "Markdown and JSON.",
     )
     report.add_argument("folder", metavar="FOLDER", type=Path, help="folder of the run")
     report.set_defaults(run=_report, interrupted=lambda args: f"{args.folder} keeps what it had")
@@ -59,12 +67,13 @@ def register(actions: Any) -> None:
         epilog="Example: fairmem drift judge audit --model openai:gpt-oss-120b --base-url http://localhost:8000/v1",
     )
     judge.add_argument("folder", metavar="FOLDER", type=Path, help="folder of the run")
-    _model_options(judge, "model that judges: openai:NAME, hf:PATH, cassette:PATH")
+    add_model_options(judge, "model that judges: openai:NAME, hf:PATH, cassette:PATH")
     judge.add_argument("--seed", type=int, default=0, help="of the order in which the two calls are shown")
     judge.set_defaults(run=_judge, interrupted=lambda args: f"{args.folder} keeps the scores it had")
 
 
-def _model_options(parser: argparse.ArgumentParser, what: str) -> None:
+def add_model_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that name a model; `what` it is for."""
     parser.add_argument("--model", metavar="SPEC", required=True, help=what)
     parser.add_argument("--base-url", metavar="URL", default="", help="address of the endpoint, for openai:NAME")
     parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
@@ -72,15 +81,40 @@ def _model_options(parser: argparse.ArgumentParser, what: str) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from fairmem.drift.arms import KINDS, make_arms
+    from fairmem.drift.defenses import DefendedModel, open_defense
     from fairmem.drift.files import load_scenarios
-    from fairmem.drift.models import open_model
     from fairmem.drift.report import report_audit
     from fairmem.drift.runner import run_audit
 
     scenarios = chosen(load_scenarios(args.scenarios), args.only)
-    arms = make_arms(args.arms.split(",") if args.arms else KINDS, _numbers("--doses", args.doses))
-    seeds = _numbers("--seeds", args.seeds)
-    model = open_model(
+    arms = make_arms(args.arms.split(",") if args.arms else KINDS, numbers("--doses", args.doses))
+    seeds = numbers("--seeds", args.seeds)
+    model = open_audited(args)
+    made: Setup | None = None
+    try:
+        audited = model
+        if args.defense:
+            made = setup(args, model, scenarios)
+            defense = open_defense(args.defense, made.settings)
+            audited = DefendedModel(model, defense, made.resources, made.settings.record())
+        asked = run_audit(
+            audited, scenarios, arms, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
+        )
+    finally:
+        model.close()
+        if made is not None:
+            made.close()
+    if sys.stderr.isatty():
+        print(f"\r{asked} trials asked\033[K", file=sys.stderr)
+    print(report_audit(args.out))
+    return 0
+
+
+def open_audited(args: argparse.Namespace) -> CallModel:
+    """The model that `--model` names, with the options of sampling."""
+    from fairmem.drift.models import open_model
+
+    return open_model(
         args.model,
         base_url=args.base_url,
         api_key_env=args.api_key_env,
@@ -89,16 +123,6 @@ def _run(args: argparse.Namespace) -> int:
         max_tokens=args.max_tokens,
         concurrency=args.concurrency,
     )
-    try:
-        asked = run_audit(
-            model, scenarios, arms, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
-        )
-    finally:
-        model.close()
-    if sys.stderr.isatty():
-        print(f"\r{asked} trials asked\033[K", file=sys.stderr)
-    print(report_audit(args.out))
-    return 0
 
 
 def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
@@ -117,9 +141,12 @@ def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
 
 
 def _report(args: argparse.Namespace) -> int:
+    from fairmem.drift.defend import report_defend
+    from fairmem.drift.defend.records import DEFEND_RUN
     from fairmem.drift.report import report_audit
 
-    print(report_audit(args.folder))
+    report = report_defend if (args.folder / DEFEND_RUN).exists() else report_audit
+    print(report(args.folder))
     return 0
 
 
@@ -144,7 +171,12 @@ def _show_progress(done: int, planned: int) -> None:
         print(f"\r{done} of {planned} trials", end="", file=sys.stderr, flush=True)
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def numbers(option: str, text: str) -> list[int]:
+    """The whole numbers in `text`, which was given to `option`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:

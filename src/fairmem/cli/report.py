@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.cli.compare import SCORES
-from fairmem.config import RESOLVED
+from fairmem.config import RESOLVED, SMALL_WORLD, load_recipe
 from fairmem.errors import ConfigError
 
 EVALUATION = "eval.jsonl"
@@ -42,6 +42,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.score or args.exclude:
         raise ConfigError(f"{args.run_folder} is a run; --score and --exclude are for evaluations")
+
+    if load_recipe(args.run_folder / RESOLVED).data.source == SMALL_WORLD:
+        from fairmem.drift.small.practice import report_practice
+
+        print(report_practice(args.run_folder))
+        return 0
 
     from fairmem.eval.report import report_run
 

@@ -10,6 +10,7 @@ Add a field: one annotated line with a docstring in its section (unit included),
 section.py    what every section is made of
 roles.py      model, answerer, teacher, agents
 rollouts.py   data, rollout, reward
+drift.py      drift: training a tool user that memory does not move
 learning.py   credit, learner, stages, curriculum
 records.py    eval, checkpoint, log
 recipe.py     the whole, and what its keys cannot say together; units.py that of single decisions and demonstrations
@@ -18,6 +19,7 @@ files.py      load, save, compare; overrides.py reads KEY=VALUE, explain.py says
 
 from __future__ import annotations
 
+from fairmem.config.drift import SMALL_WORLD, DriftConfig
 from fairmem.config.files import (
     CHECKPOINTS,
     RESOLVED,
@@ -44,6 +46,7 @@ __all__ = [
     "CreditConfig",
     "CurriculumConfig",
     "DataConfig",
+    "DriftConfig",
     "EvalConfig",
     "LearnerConfig",
     "LogConfig",
@@ -52,6 +55,7 @@ __all__ = [
     "Recipe",
     "RewardConfig",
     "RolloutConfig",
+    "SMALL_WORLD",
     "Section",
     "StageConfig",
     "TeacherConfig",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from fairmem.config.drift import DriftConfig
 from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfig, StageConfig
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
 from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, TeacherConfig
@@ -29,6 +30,7 @@ class Recipe(Section):
     agents: AgentsConfig = AgentsConfig()
     rollout: RolloutConfig = RolloutConfig()
     reward: RewardConfig = RewardConfig()
+    drift: DriftConfig = DriftConfig()
     credit: CreditConfig = CreditConfig()
     learner: LearnerConfig = LearnerConfig()
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = (StageConfig(),)

@@ -26,7 +26,8 @@ class DataConfig(Section):
     """The conversations."""
 
     source: str = "village"
-    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ..."""
+    """A dataset of `fairmem.data`: `village` (generated), `locomo`, `msc`, ...; or `small_world`, tasks with tools in
+    place of conversations (section `drift`)."""
     path: str = ""
     """File or folder of the dataset; not used by `village`."""
     train: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class DataConfig(Section):
     test: tuple[str, ...] = ()
     """Ids of the test conversations, scored before and after training; without any the validation ones are."""
     conversations_per_step: Positive = 2
-    """Conversations rolled out per training step."""
+    """Conversations (of `small_world` pairs) rolled out per training step."""
     questions: Count = 0
     """Questions to train on: the first conversations whose questions, asked at their end, are so many, visited again
     and again; the last of them keeps a part of its questions. 0: no limit, `village` makes new ones for every step."""

@@ -30,11 +30,16 @@ class Outcome(StrEnum):
     """No usable call before the token limit."""
     CALL_FAILED = "call_failed"
     """The endpoint gave no usable answer, after retries."""
+    BLOCKED = "blocked"
+    """A defence let no call through."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One trial: a scenario with what stands in memory. `instruction` is the order of the explicit arm, else empty."""
+    """One trial: a scenario with what stands in memory.
+
+    `instruction` is the order of the explicit arm, `note` what a defence adds to the prompt; else empty.
+    """
 
     scenario: Scenario
     arm: str
@@ -42,6 +47,7 @@ class Ask:
     seed: int
     memories: tuple[Memory, ...] = ()
     instruction: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Each watched parameter takes value v, of deflection d(v), with
 over its n candidates; r(v) counts the candidates, in order of d, between v and the nearest of d = 0; the pull s is
 `polarity` times the sum, over the memories shown, of their polarity times (1 + words shared with the parameter's name
 and description), plus 4 for an explicit instruction; m(v) is 1 where a relevant memory asks for v. alpha = 0 is a model
-that memory does not move.
+that memory does not move. A note of a defence in the prompt halves alpha.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from fairmem.memory.terms import term_counts
 from fairmem.seeds import python_rng
 
 EXPLICIT_PULL = 4.0
+NOTE_FACTOR = 0.5
+"""Of alpha, where a defence adds a note to the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class ClosedFormModel:
         ordered = sorted(((value, d) for value, d in known if d is not None), key=lambda pair: pair[1])
         careful = [i for i, (_, d) in enumerate(ordered) if d == 0]
         p = self.parameters
-        pull = p.alpha * self._pull(ask, target, schema)
+        pull = p.alpha * (NOTE_FACTOR if ask.note else 1.0) * self._pull(ask, target, schema)
         wanted = [memory.expects[target.pointer] for memory in ask.memories if target.pointer in memory.expects]
         logits = [
             -p.kappa * min((abs(i - j) for j in careful), default=0)

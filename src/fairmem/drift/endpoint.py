@@ -35,6 +35,8 @@ class EndpointModel:
 
     Attributes:
         rung: The rung it starts on, once `start` found it.
+        policy: The endpoint.
+        concurrency: Most requests in flight; it may be asked from as many threads.
     """
 
     exact = False
@@ -45,8 +47,8 @@ class EndpointModel:
         self.name = f"openai:{policy.name}"
         self.settings: Mapping[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         self.rung: Rung = "named"
-        self._policy = policy
-        self._concurrency = concurrency
+        self.policy = policy
+        self.concurrency = concurrency
         self._limit_field = "max_tokens"
 
     def start(self) -> None:
@@ -74,12 +76,12 @@ class EndpointModel:
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Answer]:
         """One answer per ask, with several requests in flight."""
-        with ThreadPoolExecutor(max(1, min(self._concurrency, len(asks))), "fairmem-drift") as pool:
+        with ThreadPoolExecutor(max(1, min(self.concurrency, len(asks))), "fairmem-drift") as pool:
             yield from pool.map(self._one, asks)
 
     def close(self) -> None:
         """Close the connections."""
-        self._policy.close()
+        self.policy.close()
 
     def _one(self, ask: Ask) -> Answer:
         tools = tool_specs(ask.scenario)
@@ -117,7 +119,7 @@ class EndpointModel:
             "seed": seed % 2**31,
             **tool_fields(tools, rung, expected),
         }
-        return self._policy.exchange(fields, seed)
+        return self.policy.exchange(fields, seed)
 
 
 def _wire(ask: Ask, rung: Rung) -> list[dict[str, Any]]:

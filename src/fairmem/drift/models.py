@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fairmem.drift.answer import CallModel
 from fairmem.drift.closed_form import ClosedFormModel, DriftParameters, ReferenceModel
 from fairmem.drift.endpoint import EndpointModel
+from fairmem.drift.small.plant import Plant, PlantModel
 from fairmem.errors import ConfigError
 from fairmem.policy import OpenAIPolicy, open_policy
 
@@ -25,7 +28,8 @@ def open_model(
 
     Args:
         spec: `openai:NAME`; `bundled`, `hf:PATH` or a model folder; `closed-form` or `closed-form:alpha=1,kappa=2`;
-            `scripted`, which makes every scenario's reference call; `cassette:PATH` of recorded texts.
+            `scripted`, which makes every scenario's reference call; `plant` or `plant:alpha=0.8`, what a planted model
+            should do; `cassette:PATH` of recorded texts.
         base_url: Address of the endpoint; empty for OpenAI's own.
         api_key_env: Variable that holds the key.
         sampled: Draw calls from a local or closed-form model rather than read its distributions.
@@ -44,6 +48,8 @@ def open_model(
         raise ConfigError(f"temperature {temperature}, max tokens {max_tokens}, concurrency {concurrency}: too small")
     if kind == "closed-form":
         return ClosedFormModel(_parameters(argument, sampled))
+    if kind == "plant":
+        return PlantModel(Plant(**_numbers(spec, argument, ("alpha", "ordered"))))
     if spec == "scripted":
         return ReferenceModel()
     if kind == "openai":
@@ -66,6 +72,11 @@ def open_model(
 
 
 def _parameters(argument: str, sampled: bool) -> DriftParameters:
+    return DriftParameters(**_numbers(f"closed-form:{argument}", argument, _NUMBERS), sampled=sampled)
+
+
+def _numbers(spec: str, argument: str, names: Sequence[str]) -> dict[str, float]:
+    """The numbers in `argument`, as in alpha=0.5,kappa=2, of which each is one of `names`."""
     found: dict[str, float] = {}
     for part in filter(None, argument.split(",")):
         name, _, value = part.partition("=")
@@ -73,7 +84,7 @@ def _parameters(argument: str, sampled: bool) -> DriftParameters:
             number = float(value)
         except ValueError:
             number = float("nan")
-        if name not in _NUMBERS or number != number:
-            raise ConfigError(f"closed-form:{argument}: {part!r}, expected {', '.join(_NUMBERS)} as in alpha=0.5")
+        if name not in names or number != number:
+            raise ConfigError(f"{spec}: {part!r}, expected {', '.join(names)} as in alpha=0.5")
         found[name] = number
-    return DriftParameters(**found, sampled=sampled)
+    return found

@@ -1,4 +1,7 @@
-"""The messages of a trial. Arms differ in the memory block, or in the one line of the explicit instruction."""
+"""The messages of a trial. Arms differ in the memory block, or in the one line of the explicit instruction.
+
+A defence may add a note after the memories.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ def messages(ask: Ask, *, in_text: bool) -> Prompt:
         parts.append(text_instruction(tool_specs(scenario)))
     if ask.memories:
         parts.append("\n".join([MEMORY_HEADING, *(f"- {memory.text}" for memory in ask.memories)]))
+    if ask.note:
+        parts.append(ask.note)
     if ask.instruction:
         parts.append(ask.instruction)
     task = scenario.task if in_text else f"{scenario.task}\nUse a tool, and choose all its parameters yourself."

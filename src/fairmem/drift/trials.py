@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -175,6 +175,18 @@ def read_trials(path: Path, *, cut: bool = False) -> dict[Key, Trial]:
     Raises:
         CheckpointError: another line is damaged.
     """
+    return read_records(path, Trial, cut=cut)
+
+
+AnyTrial = TypeVar("AnyTrial", bound=Trial)
+
+
+def read_records(path: Path, kind: type[AnyTrial], *, cut: bool = False) -> dict[Key, AnyTrial]:
+    """`read_trials` for trials with more fields.
+
+    Raises:
+        CheckpointError: another line is damaged.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path}: not there; the run's folder is damaged")
     content = path.read_bytes()
@@ -182,10 +194,10 @@ def read_trials(path: Path, *, cut: bool = False) -> dict[Key, Trial]:
     if torn and cut:
         with path.open("r+b") as file:
             file.truncate(len(whole) + 1 if whole else 0)
-    found: dict[Key, Trial] = {}
+    found: dict[Key, AnyTrial] = {}
     for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
         try:
-            trial = Trial.model_validate_json(line)
+            trial = kind.model_validate_json(line)
         except ValidationError as error:
             raise CheckpointError(f"{path}: line {number} is damaged ({error.error_count()} errors)") from error
         found[trial.key] = trial

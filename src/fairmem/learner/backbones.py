@@ -93,7 +93,7 @@ def open_backbones(recipe: Recipe) -> Backbones:
             raise ConfigError(f"model.path is '{model.path}', a model per role; use model.backbones=separate")
         policy = _opened("model.path", model.path, recipe)
         learner = _learner(policy, recipe, derive(recipe.seed, "learner"))
-        roles: tuple[Role, ...] = (*WRITERS, "single", "writer")
+        roles: tuple[Role, ...] = (*WRITERS, "single", "writer", "tooluser")
         return Backbones(dict.fromkeys(roles, policy), Team({_SHARED: learner}, dict.fromkeys(roles, _SHARED)))
     trained: tuple[Role, ...] = WRITERS if model.train == "all" else (model.train,)
     policies = {role: _of_writer(role, role in trained, recipe) for role in WRITERS}

@@ -81,9 +81,17 @@ def _mixed_precision(device: str) -> AbstractContextManager[Any]:
 
 
 class Imitation:
-    """Trains `model` in place. `encode` maps text to token ids."""
+    """Trains `model` in place. `encode` maps text to token ids; `lessons` gives part N where it is not the village."""
 
-    def __init__(self, model: Any, encode: Callable[[str], list[int]], eos: int, settings: ImitationSettings) -> None:
+    def __init__(
+        self,
+        model: Any,
+        encode: Callable[[str], list[int]],
+        eos: int,
+        settings: ImitationSettings,
+        lessons: Callable[[int], Iterator[Demonstration]] | None = None,
+        part_steps: int | None = None,
+    ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
         self.model = model
@@ -93,6 +101,8 @@ class Imitation:
         self.seconds = 0.0
         self._encode = encode
         self._eos = eos
+        self._lessons = lessons or self._village
+        self._part_steps = part_steps or _EPOCH_STEPS
         self._body = torch.compile(model.model, dynamic=False) if settings.compiled else model.model
         embedding = model.get_input_embeddings().weight
         matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
@@ -116,13 +126,11 @@ class Imitation:
         """Train to the last step, calling `log` every `every` steps and saving to `folder` at every part's end."""
         settings = self.settings
         while self.step < settings.steps:
-            part = self.step // _EPOCH_STEPS
-            mixture = [mixture for start, mixture in PHASES if start * settings.steps <= self.step][-1]
-            seed = derive(settings.seed, "part", part)
-            stream = demonstrations(seed, Imperfection(), settings.pseudo_words, mixture)
+            part = self.step // self._part_steps
+            stream = self._lessons(part)
             packer = Packer(self._encode, self._eos, settings.rows, settings.length)
             losses: list[float] = []
-            for batch in packer.batches(_shuffled(stream, settings.seed, part)):
+            for batch in packer.batches(stream):
                 started = time.perf_counter()
                 losses.append(self._update(batch))
                 self.seconds += time.perf_counter() - started
@@ -143,9 +151,16 @@ class Imitation:
                             "skipped": packer.skipped,
                         }
                     )
-                if self.step % _EPOCH_STEPS == 0 or self.step >= settings.steps:
+                if self.step % self._part_steps == 0 or self.step >= settings.steps:
                     self.save(folder)
                     break
+
+    def _village(self, part: int) -> Iterator[Demonstration]:
+        """What the base model imitates in part `part`, which begins at the present step."""
+        mixture = [mixture for start, mixture in PHASES if start * self.settings.steps <= self.step][-1]
+        seed = derive(self.settings.seed, "part", part)
+        stream = demonstrations(seed, Imperfection(), self.settings.pseudo_words, mixture)
+        return _shuffled(stream, self.settings.seed, part)
 
     def _update(self, batch: Packed) -> float:
         torch = import_torch()

@@ -86,12 +86,16 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem pretrain",
         "fairmem drift validate",
         "fairmem drift run",
+        "fairmem drift defend",
         "fairmem drift report",
         "fairmem drift judge",
         "fairmem drift scan",
         "fairmem drift confirm",
         "fairmem drift probe",
         "fairmem drift generate",
+        "fairmem drift plant",
+        "fairmem drift world",
+        "fairmem drift study",
     ]
     for parser in parsers:
         assert parser.description

@@ -52,7 +52,7 @@ def changed(policy: HFPolicy, before: list[torch.Tensor]) -> bool:
 
 def test_by_default_one_model_plays_and_learns_everything(folder: Path, row: MakeRow, tmp_path: Path) -> None:
     backbones = open_backbones(recipe(folder))
-    assert set(backbones.policies) == {"extractor", "manager", "single", "writer"}
+    assert set(backbones.policies) == {"extractor", "manager", "single", "writer", "tooluser"}
     assert len({id(policy) for policy in backbones.policies.values()}) == 1 and backbones.name == "tiny"
     before = state(backbones.policies["manager"])
     assert backbones.team.step(rows(row))["rows"] == 4

@@ -36,6 +36,7 @@ VARIABLES: dict[tuple[Family, PromptName], frozenset[str]] = {
     ("compact", "single"): frozenset({"date", "entries", "turns"}),
     ("compact", "writer"): frozenset({"date", "core", "semantic", "episodic", "turns"}),
     ("compact", "answerer"): frozenset({"entries", "question"}),
+    ("compact", "tooluser"): frozenset({"memories", "task", "tools"}),
     ("instruct", "extractor"): frozenset({"date", "speakers", "earlier", "turns"}),
     ("instruct", "manager"): frozenset({"date", "speakers", "payload"}),
     ("instruct", "single"): frozenset({"date", "speakers", "memories", "turns"}),

@@ -15,12 +15,11 @@ import numpy as np
 from fairmem.drift.answer import Ask
 from fairmem.drift.deflection import expected_deflection
 from fairmem.drift.intervals import Estimate, mean_interval
-from fairmem.drift.local import ScoredModel
+from fairmem.drift.local import ScoredModel, form_of
 from fairmem.drift.probes.directions import difference_of_means
 from fairmem.drift.probes.reading import States, ask_of
 from fairmem.drift.probes.residual import Change, ablation, addition, changed
 from fairmem.drift.probes.shifts import VALUE, directions_at
-from fairmem.drift.prompt import messages
 from fairmem.policy.hf import HFPolicy
 from fairmem.seeds import numpy_rng
 
@@ -112,7 +111,7 @@ def measure_causes(
 
 def _expected(policy: HFPolicy, ask: Ask, changes: Mapping[int, Change]) -> float:
     """E[D] of one trial under `changes`; nan without an answer."""
-    start = len(policy.token_ids(messages(ask, in_text=True))) - 1
+    start = len(policy.token_ids(form_of(policy).prompt(ask))) - 1
     with changed(policy.model, changes, start):
         (answer,) = ScoredModel(policy).answer([ask])
     found = None if answer.distribution is None else expected_deflection(ask.scenario, answer.distribution)

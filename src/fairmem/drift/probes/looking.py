@@ -10,7 +10,7 @@ import numpy as np
 
 from fairmem.drift.deflection import scored_values
 from fairmem.drift.intervals import Estimate, mean_interval
-from fairmem.drift.local import call_text
+from fairmem.drift.local import form_of
 from fairmem.drift.probes.attention import attention_rows
 from fairmem.drift.probes.overlap import EntryMass, Slope, overlap_slope, rarity, weighted_overlap
 from fairmem.drift.probes.reading import ask_of, beginning
@@ -117,7 +117,7 @@ def _look(
 ) -> _Look:
     ask = ask_of(arm, scenario, scenario, memories)
     last = len(beginning(policy, ask, target)) - 1
-    where = spans(policy, ask, call_text(ask, target.pointer, scored_values(scenario, target)[0]))
+    where = spans(policy, ask, form_of(policy).call(ask, target.pointer, scored_values(scenario, target)[0]))
     rows = attention_rows(policy.model, where.ids[: last + 1], [last])
     if not rows.weights:
         return _Look({}, {}, float("nan"), {}, [], rows.skipped)

@@ -16,9 +16,8 @@ import numpy as np
 from fairmem.drift.answer import Ask
 from fairmem.drift.arms import Arm, shown
 from fairmem.drift.deflection import scored_values
-from fairmem.drift.local import call_text, shared_length
+from fairmem.drift.local import form_of, shared_length
 from fairmem.drift.probes.residual import hidden_at
-from fairmem.drift.prompt import messages
 from fairmem.drift.scenario import Scenario, Target
 from fairmem.errors import ModelError
 from fairmem.policy.hf import HFPolicy
@@ -65,9 +64,10 @@ def beginning(policy: HFPolicy, ask: Ask, target: Target) -> tuple[int, ...]:
     Raises:
         ModelError: prompt and call do not fit the context.
     """
-    prompt = messages(ask, in_text=True)
+    form = form_of(policy)
+    prompt = form.prompt(ask)
     rows = [
-        policy.token_ids(prompt, call_text(ask, target.pointer, value)) for value in scored_values(ask.scenario, target)
+        policy.token_ids(prompt, form.call(ask, target.pointer, value)) for value in scored_values(ask.scenario, target)
     ]
     longest = max(map(len, rows))
     if policy.context is not None and longest > policy.context:
@@ -90,7 +90,7 @@ def read_states(policy: HFPolicy, scenarios: Sequence[Scenario], memories: int) 
 
 def _states(policy: HFPolicy, ask: Ask) -> np.ndarray:
     """[R, L, W] of one trial."""
-    last = len(policy.token_ids(messages(ask, in_text=True))) - 1
+    last = len(policy.token_ids(form_of(policy).prompt(ask))) - 1
     pairs: list[np.ndarray] = []
     for target in ask.scenario.targets:
         ids = beginning(policy, ask, target)

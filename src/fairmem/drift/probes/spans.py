@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairmem.drift.answer import Ask
-from fairmem.drift.prompt import MEMORY_HEADING, messages, tool_specs
+from fairmem.drift.local import form_of
 from fairmem.errors import ModelError
-from fairmem.policy.calls import text_instruction
 from fairmem.policy.hf import HFPolicy
 
 
@@ -30,17 +29,13 @@ def spans(policy: HFPolicy, ask: Ask, reply: str = "") -> Spans:
     Raises:
         ModelError: the tokenizer gives no offsets, or the chat template rewrites the texts so that they are not found.
     """
-    prompt = policy.rendered(messages(ask, in_text=True))
+    form = form_of(policy)
+    prompt = policy.rendered(form.prompt(ask))
     text = prompt + reply
     ids, offsets = policy.offsets(text)
     places: dict[str, tuple[int, int]] = {}
     start = 0
-    wanted = [("system", ask.scenario.system), ("schema", text_instruction(tool_specs(ask.scenario)))]
-    if ask.memories:
-        wanted.append(("heading", MEMORY_HEADING))
-    wanted += [(f"memory {i}", memory.text) for i, memory in enumerate(ask.memories)]
-    wanted.append(("task", ask.scenario.task))
-    for name, part in wanted:
+    for name, part in form.parts(ask):
         at = text.find(part, start)
         if at < 0:
             raise ModelError(f"{policy.name}: the {name} of {ask.scenario.id} is not in the rendered prompt as written")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from fairmem.config import Recipe
+from fairmem.config import SMALL_WORLD, Recipe
 from fairmem.errors import ConfigError
 from fairmem.learner.rows import Row
 from fairmem.policy import Policy
@@ -135,6 +135,11 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
 
     model, stages = recipe.model, [stage for stage in recipe.stages if stage.steps]
     only = "only --engine embedded"
+    yield (
+        recipe.data.source == SMALL_WORLD,
+        f"data.source is '{SMALL_WORLD}'",
+        f"{only} trains tool users; {engine} rolls out conversations",
+    )
     yield (
         len(stages) != 1,
         f"the recipe has {len(stages)} stages with steps",

@@ -1,0 +1,19 @@
+"""`fairmem drift study`: the small model end to end, over seeds, in one table.
+
+study.py  plants, audits, defends, trains; one JSON file holds what was found
+page.py   the page that is made from it
+"""
+
+from __future__ import annotations
+
+from fairmem.planted.page import page
+from fairmem.planted.study import (
+    FORMAT,
+    VERSION,
+    StudySettings,
+    closed_form,
+    run_study,
+    summarise_study,
+)
+
+__all__ = ["FORMAT", "StudySettings", "VERSION", "closed_form", "page", "run_study", "summarise_study"]

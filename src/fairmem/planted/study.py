@@ -1,0 +1,254 @@
+"""The small model end to end: a planted bias beside its closed form, defences, and a policy trained not to drift.
+
+For each seed a model is planted (`fairmem drift plant`), audited in all arms, put behind defences, trained (`fairmem
+train drift_aware_small`) and audited again. All seeds are audited on the same held-out scenarios, so intervals over
+seeds are about training, not about scenarios. Everything lies in the folder of its seed, and a study that was stopped
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fairmem.config import RESOLVED, Recipe, load_recipe
+from fairmem.drift import Scenario, make_arms, open_model, read_run, run_audit, summarise
+from fairmem.drift.defenses import DEFENSES, DefendedModel, Resources, open_defense
+from fairmem.drift.files import digest
+from fairmem.drift.report import finite_json, replace_text
+from fairmem.drift.runner import plan
+from fairmem.drift.small import Plant, PlantModel, small_world
+from fairmem.drift.small.practice import finished, scores_of
+from fairmem.drift.trials import Run, RunHeader, Trial
+from fairmem.errors import ConfigError
+from fairmem.memory import build_embedder
+from fairmem.planted.page import page
+from fairmem.policy import weights_digest
+from fairmem.pretrain.plant import PlantSettings, plant_model
+from fairmem.study import over_seeds
+from fairmem.train import run as train
+
+FORMAT = "fairmem-drift-study"
+VERSION = 1
+
+NOT_ALONE = ("schema-tightening", "llm-filter", "direction-ablation")
+"""Defences that need rules, a model that writes text, or directions; they are left out unless a caller makes them."""
+
+_RESAMPLES = 100
+"""Of the intervals within a seed, which are not told: those of the study are over seeds."""
+
+DEFENDED_ARMS = ("none", "neutral", "biased-8", "relevant")
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """What is studied.
+
+    Attributes:
+        seeds: One planted model and one trained policy each.
+        recipe: Of the training.
+        overrides: Of the recipe, as `key=value`.
+        plant: How models are planted, its seed aside.
+        defenses: Names of defences to put around each planted model.
+        per_cell: Scenarios per bias and domain that defences are measured on.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    recipe: str = "drift_aware_small"
+    overrides: tuple[str, ...] = ()
+    plant: PlantSettings = field(default_factory=PlantSettings)
+    defenses: tuple[str, ...] = tuple(name for name in DEFENSES if name not in NOT_ALONE)
+    per_cell: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"seeds are {list(self.seeds)}, expected different ones")
+        for name in self.defenses:
+            if name not in DEFENSES or name in NOT_ALONE:
+                known = ", ".join(name for name in DEFENSES if name not in NOT_ALONE)
+                raise ConfigError(f"defence {name!r}: the study takes some of {known}")
+
+
+def run_study(settings: StudySettings, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Do what `out` does not have yet; returns the study, also written to `out`/study.json and study.md.
+
+    Raises:
+        ConfigError: a wrong recipe or defence, or `out` holds something else.
+    """
+    load_recipe(settings.recipe, settings.overrides)  # what is wrong with it is said before anything is trained
+    seeds = [_seed(settings, seed, out / f"seed-{seed}", say) for seed in settings.seeds]
+    study = summarise_study(settings, seeds)
+    save_study(study, out / "study.json")
+    return study
+
+
+def save_study(study: Mapping[str, Any], path: Path) -> None:
+    """Write `study` to `path`, a `.json`, and its page beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, json.dumps(study, indent=2, allow_nan=False) + "\n")
+    replace_text(path.with_suffix(".md"), page(study))
+
+
+def _seed(settings: StudySettings, seed: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Everything of one seed, as plain data."""
+    model = plant_model(
+        replace(settings.plant, seed=seed), folder / "planted", lambda line: say(f"seed {seed}: planting: {line}")
+    )
+    recipe = _trained(settings, seed, folder, model, say)
+    audit = read_run(folder / recipe.name / "audit_before")
+    before, after = (
+        scores_of(folder / recipe.name / f"audit_{when}", recipe, _RESAMPLES) for when in ("before", "after")
+    )
+    return {
+        "seed": seed,
+        "arms": arm_scores(audit),
+        "groups": {
+            name: {"scenarios": before[name].scenarios, "before": before[name].means(), "after": after[name].means()}
+            for name in before
+        },
+        "defenses": _defended(settings, seed, folder, model, audit, say),
+    }
+
+
+def _trained(settings: StudySettings, seed: int, folder: Path, model: Path, say: Callable[[str], None]) -> Recipe:
+    """Train from `model` below `folder` unless that is done; returns the recipe."""
+    overrides = [*settings.overrides, f"seed={seed}", f"model.path={json.dumps(str(model))}"]
+    recipe = load_recipe(settings.recipe, overrides)
+    place = folder / recipe.name
+    if not finished(place / "audit_after"):
+        say(f"seed {seed}: training in {place}")
+        with contextlib.redirect_stdout(io.StringIO()):  # the report of each run lies in its folder
+            train(recipe, place, resume=(place / RESOLVED).is_file())
+    return recipe
+
+
+def _defended(
+    settings: StudySettings, seed: int, folder: Path, model: Path, audit: Run, say: Callable[[str], None]
+) -> dict[str, dict[str, float]]:
+    """Defence -> scores of the planted model behind it, `undefended` first; on some of the scenarios."""
+    if not settings.defenses:
+        return {}
+    seed_of_world = load_recipe(settings.recipe, settings.overrides).data.seed
+    scenarios = small_world(seed_of_world, "test", settings.per_cell)
+    known = {scenario.id for scenario in scenarios}
+    part = replace(
+        audit,
+        scenarios={name: scenario for name, scenario in audit.scenarios.items() if name in known},
+        trials={key: trial for key, trial in audit.trials.items() if key[0] in known},
+    )
+    found = {"undefended": _short(arm_scores(part))}
+    resources = Resources(embedder=build_embedder("hashed"))
+    opened = open_model(str(model))
+    try:
+        for name in settings.defenses:
+            say(f"seed {seed}: behind {name}")
+            place = folder / "defended" / name
+            run_audit(
+                DefendedModel(opened, open_defense(name), resources), scenarios, make_arms(DEFENDED_ARMS), [0], place
+            )
+            found[name] = _short(arm_scores(read_run(place)))
+    finally:
+        opened.close()
+    return found
+
+
+def _short(arms: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Drift, what neutral memory does, relevant success, and the share of trials without a usable call."""
+    lost = sum(arm["lost"] for arm in arms.values()) / len(arms)
+    return {
+        "drift": arms["biased-8"]["delta"],
+        "neutral": arms["neutral"]["delta"],
+        "success": arms["relevant"]["success"],
+        "lost": lost,
+    }
+
+
+def arm_scores(run: Run) -> dict[str, dict[str, float]]:
+    """Arm -> mean D, its difference to none, success, and the share of trials without a usable call."""
+    return {
+        arm.name: {
+            "deflection": arm.deflection.mean,
+            "delta": 0.0 if arm.delta is None else arm.delta.mean,
+            "success": arm.success.mean,
+            "lost": arm.lost,
+        }
+        for arm in summarise(run, resamples=_RESAMPLES).arms
+    }
+
+
+def closed_form(plant: Plant, scenarios: Sequence[Scenario]) -> dict[str, dict[str, float]]:
+    """`arm_scores` of a model that does exactly what `plant` says."""
+    model, arms = PlantModel(plant), make_arms()
+    asks = list(plan(scenarios, arms, [0]))
+    trials = [Trial.of(ask, answer) for ask, answer in zip(asks, model.answer(asks), strict=True)]
+    header = RunHeader(
+        model=model.name,
+        exact=True,
+        settings=dict(model.settings),
+        arms=tuple((arm.name, arm.count) for arm in arms),
+        seeds=(0,),
+        digest=digest(scenarios),
+    )
+    return arm_scores(Run(header, {s.id: s for s in scenarios}, {trial.key: trial for trial in trials}))
+
+
+def summarise_study(settings: StudySettings, seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The study as plain data: every seed, the closed form, and means over seeds with Student-t intervals.
+
+    `arms`: arm -> `truth` and, over seeds, `delta` and `success`; `groups`: group -> `scenarios` and score -> `before`,
+    `after` and `difference` over seeds; `defenses`: name -> score over seeds.
+    """
+    recipe = load_recipe(settings.recipe, settings.overrides)
+    truth = closed_form(settings.plant.plant, small_world(recipe.data.seed, "test", recipe.drift.scenarios))
+    words = ["fairmem", "drift", "study", *settings.overrides, "--seeds", ",".join(str(s) for s in settings.seeds)]
+
+    def over(*path: str) -> dict[str, float | int | None]:
+        return over_seeds([_at(seed, path) for seed in seeds])
+
+    def change(group: str, score: str) -> dict[str, Any]:
+        before, after = ([_at(seed, ("groups", group, when, score)) for seed in seeds] for when in ("before", "after"))
+        moved = [last - first for first, last in zip(before, after, strict=True)]
+        return {"before": over_seeds(before), "after": over_seeds(after), "difference": over_seeds(moved)}
+
+    first = seeds[0]
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": " ".join(words),
+        "plant": asdict(settings.plant),
+        "recipe": recipe.model_dump(mode="json", exclude={"seed"}),
+        "weights": weights_digest(settings.plant.base),
+        "defended_scenarios": len(small_world(0, "test", settings.per_cell)),
+        "arms": {
+            name: {
+                "truth": {"delta": truth[name]["delta"], "success": truth[name]["success"]},
+                "delta": over("arms", name, "delta"),
+                "success": over("arms", name, "success"),
+                "lost": over("arms", name, "lost"),
+            }
+            for name in first["arms"]
+        },
+        "groups": {
+            name: {"scenarios": first["groups"][name]["scenarios"]}
+            | {score: change(name, score) for score in first["groups"][name]["before"]}
+            for name in first["groups"]
+        },
+        "defenses": {
+            name: {score: over("defenses", name, score) for score in scores}
+            for name, scores in first["defenses"].items()
+        },
+        "seeds": list(seeds),
+    }
+    return finite_json(content)
+
+
+def _at(seed: Mapping[str, Any], path: Sequence[str]) -> float:
+    found: Any = seed
+    for name in path:
+        found = found[name]
+    return float(found)
