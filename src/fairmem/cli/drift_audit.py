@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,12 @@ from fairmem.errors import ConfigError
 
 if TYPE_CHECKING:
     from fairmem.drift.scenario import Scenario
+
+
+THROUGH = ("direct", "bank", "persistent", "verbatim", "summary", "mem0", "langmem", "lightrag")
+"""Direct injection and the keys of `fairmem.drift.through.SYSTEMS`, which a test holds; here so that help is quick."""
+SYSTEMS = "systems.json"
+"""Marks the folder of a comparison; `fairmem.drift.through.comparison` writes it."""
 
 
 def register(actions: Any) -> None:
@@ -38,7 +44,12 @@ def register(actions: Any) -> None:
     run.add_argument(
         "--sampled", action="store_true", help="draw calls from a local model instead of scoring candidate values"
     )
-    run.add_argument("--retry-failed", action="store_true", help="ask again where the endpoint gave no usable answer")
+    run.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again where the endpoint gave no usable answer or no memory was built",
+    )
+    _memory_options(run)
     run.set_defaults(
         run=_run, interrupted=lambda args: f"{args.out} keeps what was done; the same command goes on with it"
     )
@@ -70,16 +81,61 @@ def _model_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
 
 
+def _memory_options(run: argparse.ArgumentParser) -> None:
+    memory = run.add_argument_group("through a memory system")
+    memory.add_argument(
+        "--through",
+        metavar="NAME,NAME",
+        default="direct",
+        help=f"what stands between memories and prompt: some of {', '.join(THROUGH)} (default: direct, as they are); "
+        "several are compared, each in its folder below --out",
+    )
+    memory.add_argument(
+        "--memory-model",
+        metavar="SPEC",
+        default="",
+        help="model that writes memory (default: the --model; where that writes no text, scripted: rules without a "
+        "model)",
+    )
+    memory.add_argument("--memory-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
+    memory.add_argument(
+        "--top-k", metavar="K", type=int, default=5, help="most entries recalled; a summary is whole (default: 5)"
+    )
+    memory.add_argument(
+        "--embedder",
+        metavar="SPEC",
+        default="hashed",
+        help="vectors of the search: hashed, sentence-transformers:MODEL or openai:MODEL (default: hashed)",
+    )
+
+
 def _run(args: argparse.Namespace) -> int:
     from fairmem.drift.arms import KINDS, make_arms
     from fairmem.drift.files import load_scenarios
     from fairmem.drift.models import open_model
     from fairmem.drift.report import report_audit
     from fairmem.drift.runner import run_audit
+    from fairmem.drift.through import WriterOptions, open_systems, report_systems, run_systems
 
     scenarios = chosen(load_scenarios(args.scenarios), args.only)
     arms = make_arms(args.arms.split(",") if args.arms else KINDS, _numbers("--doses", args.doses))
     seeds = _numbers("--seeds", args.seeds)
+    writer = WriterOptions(
+        args.memory_model or _writes_by_default(args.model),
+        args.memory_base_url or args.base_url,
+        args.api_key_env,
+        args.concurrency,
+    )
+    memories, skipped = open_systems(
+        [name.strip() for name in args.through.split(",")],
+        writer,
+        top_k=args.top_k,
+        embedder=args.embedder,
+        progress=lambda name: _progress(f"{name}: ", "memories"),
+    )
+    for name, why in skipped.items():
+        print(f"{name} is left out: {why}", file=sys.stderr)
+    several = len(memories) + len(skipped) > 1
     model = open_model(
         args.model,
         base_url=args.base_url,
@@ -89,16 +145,36 @@ def _run(args: argparse.Namespace) -> int:
         max_tokens=args.max_tokens,
         concurrency=args.concurrency,
     )
+    again = args.retry_failed
     try:
-        asked = run_audit(
-            model, scenarios, arms, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
-        )
+        if several:
+            asked = run_systems(
+                model,
+                scenarios,
+                arms,
+                seeds,
+                args.out,
+                memories,
+                skipped=skipped,
+                retry_failed=again,
+                progress=lambda name: _progress(f"{name}: "),
+            )
+        else:
+            (memory,) = memories.values()
+            asked = run_audit(
+                model, scenarios, arms, seeds, args.out, memory=memory, retry_failed=again, progress=_progress()
+            )
     finally:
         model.close()
     if sys.stderr.isatty():
         print(f"\r{asked} trials asked\033[K", file=sys.stderr)
-    print(report_audit(args.out))
+    print(report_systems(args.out) if several else report_audit(args.out))
     return 0
+
+
+def _writes_by_default(model: str) -> str:
+    """The model that writes memory when none is named."""
+    return "scripted" if model.partition(":")[0] in ("closed-form", "scripted", "cassette") else model
 
 
 def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
@@ -118,8 +194,10 @@ def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
 
 def _report(args: argparse.Namespace) -> int:
     from fairmem.drift.report import report_audit
+    from fairmem.drift.through import report_systems
 
-    print(report_audit(args.folder))
+    several = (args.folder / SYSTEMS).is_file()
+    print(report_systems(args.folder) if several else report_audit(args.folder))
     return 0
 
 
@@ -139,9 +217,14 @@ def _judge(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_progress(done: int, planned: int) -> None:
-    if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
-        print(f"\r{done} of {planned} trials", end="", file=sys.stderr, flush=True)
+def _progress(before: str = "", what: str = "trials") -> Callable[[int, int], None]:
+    """Shows on a terminal how far a run is."""
+
+    def show(done: int, planned: int) -> None:
+        if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
+            print(f"\r{before}{done} of {planned} {what}\033[K", end="", file=sys.stderr, flush=True)
+
+    return show
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -30,6 +30,8 @@ class Outcome(StrEnum):
     """No usable call before the token limit."""
     CALL_FAILED = "call_failed"
     """The endpoint gave no usable answer, after retries."""
+    MEMORY_FAILED = "memory_failed"
+    """The memory system built no memory, or none that can be searched, so the model was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
