@@ -6,10 +6,11 @@ folder with the run of each, and the comparison as `comparison.json`, `.md` and 
 
 - model, main (the strongest biased arm), skipped: `{name: reason}`;
 - systems: list of `{name, settings, complete, trials, planned, lost, floor, tau, delta, points, p, drifted,
-  minus_direct, minus_direct_p, main, relevant, neutral, used, builds, calls, prompt_tokens, reply_tokens}`: delta,
-  points and drifted of the main arm whether exposed or not; minus_direct the paired difference of delta to direct injection
-  (null without it), its p corrected by Holm over the systems; main, relevant and neutral the `ArmConversion` of these
-  arms (see `fairmem.drift.through.conversion`), null where an arm was not run; calls and tokens of writing memory.
+  minus_direct, minus_direct_p, main, relevant, neutral, used, builds, calls, prompt_tokens, reply_tokens}`. Delta,
+  points and drifted are of the main arm, exposed or not; minus_direct is the paired difference of delta to direct
+  injection (null without it), its p corrected by Holm over the systems; main, relevant and neutral are the
+  `ArmConversion` of these arms (see `fairmem.drift.through.conversion`), null where an arm was not run; calls and
+  tokens are of writing memory.
 """
 
 from __future__ import annotations

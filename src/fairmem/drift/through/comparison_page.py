@@ -27,8 +27,14 @@ def comparison_page(
         lines.append(f"{len(run.scenarios)} scenarios, {trials}, seeds {', '.join(map(str, run.header.seeds))}.")
     lines += [f"INCOMPLETE: {r.name} has {r.trials} of {r.planned} trials." for r in results if not r.complete]
     lines += [f"SKIPPED: {name}: {why}" for name, why in skipped.items()]
-    tables = [_drift_table(main, results), _exposure_table(main, results), _conversion_table(main, results)]
-    tables += [_relevant_table(results), _cost_table(results)]
+    tables = [_relevant_table(results), _cost_table(results)]
+    if main:
+        tables = [
+            _drift_table(main, results),
+            _exposure_table(main, results),
+            _conversion_table(main, results),
+            *tables,
+        ]
     return Page(
         title=f"Memory drift of {model} through {len(results)} memories", headline=tuple(lines), tables=tuple(tables)
     )
@@ -49,9 +55,9 @@ def _drift_table(main: str, results: Sequence[SystemResult]) -> Table:
         for r in results
     )
     note = (
-        f"{main} minus none, whether or not the memories reached the prompt. Minus direct: paired over scenarios, 95 %, "
-        "p by sign flips, Holm over the memories. Lost: trials of all arms without a usable call, those whose memory was "
-        "not built among them."
+        f"{main} minus none, whether or not the memories reached the prompt. Minus direct: paired over scenarios, "
+        "95 %, p by sign flips, Holm over the memories. Lost: trials of all arms without a usable call, those whose "
+        "memory was not built among them."
     )
     columns = ("memory", "change of D", "of S", "drifting", "floor", "minus direct", "p", "lost")
     return Table(f"Drift: {main} minus none", columns, rows, note)

@@ -12,9 +12,9 @@ from fairmem.eval.page import Table
 
 EXPOSURE_NOTE = (
     "Kept, reached: share of the arm's own memories that an entry of the memory, or of the prompt, carries (it names "
-    "the turn; where a system keeps no provenance, it has more than half of the content words). Content: share of their "
-    "content words in the prompt. Exposed: scenarios with at least one in the prompt, Clopper-Pearson. Means over "
-    "scenarios, 95 %."
+    "the turn; where a system keeps no provenance, it has more than half of the content words). Content: share of "
+    "their content words in the prompt. Exposed: scenarios with at least one in the prompt, Clopper-Pearson. Means "
+    "over scenarios, 95 %."
 )
 CONVERSION_NOTE = (
     "Change: arm minus none, of D, in the relevant arm of success. Given exposure: conversion. Without: the same where "
