@@ -55,7 +55,8 @@ def report_audit(folder: Path) -> str:
     if "through" in run.header.settings:
         through = conversions(run, RecallFile.open(folder).records)
         first, *rest = page.tables
-        page = replace(page, tables=(first, exposure_table(through), conversion_table(through, summary), *rest))
+        tables = (first, exposure_table(through), conversion_table(through, summary), *rest)
+        page = replace(page, title=f"{page.title} through {run.header.settings['through']}", tables=tables)
     content = to_json(run, summary, judged, through)
     replace_text(folder / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     replace_text(folder / "report.md", to_markdown(page))

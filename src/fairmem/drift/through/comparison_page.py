@@ -85,7 +85,7 @@ def _conversion_table(main: str, results: Sequence[SystemResult]) -> Table:
             noise = DASH if floor is None else signed(floor.mean)
             changes = (changed(one.change), changed(one.unexposed), changed(one.difference))
             rows.append((r.name, number(one.level.mean), *changes, groups, noise))
-    columns = ("memory", "D given exposure", "change given exposure", "without", "difference", "scenarios", "floor")
+    columns = ("memory", "level given exposure", "change given exposure", "without", "difference", "scenarios", "floor")
     return Table(f"Conversion of {main}", columns, tuple(rows), CONVERSION_NOTE)
 
 
@@ -99,7 +99,7 @@ def _relevant_table(results: Sequence[SystemResult]) -> Table:
             rows.append((r.name, rate, number(one.level.mean), changed(one.change), used))
     columns = ("memory", "relevant memory in the prompt", "followed given that", "change given that", "change over all")
     note = (
-        "The memory that belongs to the task has to arrive and be followed; a memory that loses it does not drift well."
+        "The memory that belongs to the task has to arrive and be followed; less drift is no gain where this is lost."
     )
     return Table("Relevant memory", columns, tuple(rows), note)
 

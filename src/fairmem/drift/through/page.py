@@ -17,8 +17,8 @@ EXPOSURE_NOTE = (
     "over scenarios, 95 %."
 )
 CONVERSION_NOTE = (
-    "Change: arm minus none, of D, in the relevant arm of success. Given exposure: conversion. Without: the same where "
-    "nothing of the arm reached the prompt. Difference: Welch, 95 %; which scenarios are exposed is the memory's "
+    "Level: mean D, in the relevant arm success. Change: arm minus none of the same. Given exposure: conversion. "
+    "Without: the same where nothing of the arm reached the prompt. Difference: Welch, 95 %; which scenarios are exposed is the memory's "
     "choice, so it is no effect of exposure alone. Floor: none2 minus none."
 )
 
@@ -56,7 +56,7 @@ def conversion_table(found: Sequence[ArmConversion], summary: Summary) -> Table:
         )
         for one in found
     )
-    columns = ("arm", "D given exposure", "change given exposure", "without", "difference", "scenarios", "floor")
+    columns = ("arm", "level given exposure", "change given exposure", "without", "difference", "scenarios", "floor")
     return Table("Conversion", columns, rows, CONVERSION_NOTE)
 
 
