@@ -18,8 +18,8 @@ EXPOSURE_NOTE = (
 )
 CONVERSION_NOTE = (
     "Level: mean D, in the relevant arm success. Change: arm minus none of the same. Given exposure: conversion. "
-    "Without: the same where nothing of the arm reached the prompt. Difference: Welch, 95 %; which scenarios are exposed is the memory's "
-    "choice, so it is no effect of exposure alone. Floor: none2 minus none."
+    "Without: the same where nothing of the arm reached the prompt. Difference: Welch, 95 %; which scenarios are "
+    "exposed is the memory's choice, so it is no effect of exposure alone. Floor: none2 minus none."
 )
 
 
