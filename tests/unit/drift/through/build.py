@@ -21,7 +21,7 @@ def approval(number: int, **changes: Any) -> Scenario:
 
 
 class Planned:
-    """An `AgentMemory` that recalls the told memories with the given ids, or fails where the plan says None."""
+    """An `AgentMemory` that recalls those told memories that the plan names, or fails where the plan says None."""
 
     settings: Mapping[str, Any] = {"through": "planned"}
 
@@ -42,7 +42,8 @@ class Planned:
 
     def _record(self, scenario: Scenario, arm: Arm) -> Recalled:
         told = tell(scenario, arm).memories
-        wanted = self._plan.get((scenario.id, arm.name), [memory.id for memory in told.values()])
+        ids = [memory.id for memory in told.values()]
+        wanted = self._plan.get((scenario.id, arm.name), ids)
         lines = [Line(id=memory.id, text=memory.text, sources=(turn,)) for turn, memory in told.items()]
         return Recalled(
             scenario=scenario.id,
@@ -51,6 +52,6 @@ class Planned:
             traces=True,
             query=scenario.task,
             stored=() if wanted is None else tuple(lines),
-            found=() if wanted is None else tuple(wanted),
+            found=() if wanted is None else tuple(id for id in wanted if id in ids),
             failure="call_failed: down" if wanted is None else None,
         )
