@@ -117,3 +117,27 @@ def test_a_product_that_is_not_there_is_skipped_with_the_pip_line(
     assert main([*words, "--model", "openai:m", "--base-url", endpoint.base_url, "--out", str(tmp_path)]) == 0
     assert f"pip install 'fairmem[{missing[0]}]'" in capsys.readouterr().out
     assert list(json.loads((tmp_path / "memories.json").read_text())["skipped"]) == [missing[0]]
+
+
+@pytest.mark.parametrize("product", ["mem0", "langmem", "lightrag"])
+def test_an_agent_is_audited_for_drift_through_a_product(
+    product: str, tmp_path: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if importlib.util.find_spec(product) is None:
+        pytest.skip(f"{product} absent: pip install 'fairmem[{product}]'")
+    endpoint.otherwise = _replies
+    out = tmp_path / "out"
+    words = ["drift", "run", "--model", "closed-form:alpha=0.3", "--only", "risk,legal", "--out", str(out)]
+    words += ["--arms", "none,none2,neutral,biased-2,relevant", "--through", f"direct,{product}", "--top-k", "3"]
+    words += ["--memory-model", "openai:m", "--memory-base-url", endpoint.base_url]
+    assert main(words) == 0, capsys.readouterr().err
+    direct, through = json.loads((out / "comparison.json").read_text())["systems"]
+    assert through["settings"]["through"] == product and through["lost"] == 0.0 and through["calls"] > 0
+    # The model notes every line as it was said, so what is kept is known by its words.
+    assert through["main"]["built"] == 3 and through["main"]["kept"]["mean"] == 1.0
+    assert 0 < through["main"]["reached"]["mean"] <= 1.0 and through["main"]["lines"]["mean"] <= 3.0
+    assert direct["main"]["reached"]["mean"] == 1.0
+
+    asked = len(endpoint.bodies)
+    assert main(words) == 0
+    assert [body for body in endpoint.bodies[asked:] if body["messages"][-1]["content"] != "Say OK."] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,13 @@ from fairmem.errors import ConfigError
 if TYPE_CHECKING:
     from fairmem.drift.answer import CallModel
     from fairmem.drift.scenario import Scenario
+    from fairmem.drift.through import SystemMemory
+
+
+THROUGH = ("direct", "bank", "persistent", "verbatim", "summary", "mem0", "langmem", "lightrag")
+"""Direct injection and the keys of `fairmem.drift.through.SYSTEMS`, which a test holds; here so that help is quick."""
+SYSTEMS = "systems.json"
+"""Marks the folder of a comparison; `fairmem.drift.through.comparison` writes it."""
 
 
 def register(actions: Any) -> None:
@@ -43,9 +50,14 @@ def register(actions: Any) -> None:
     run.add_argument(
         "--sampled", action="store_true", help="draw calls from a local model instead of scoring candidate values"
     )
-    run.add_argument("--retry-failed", action="store_true", help="ask again where the endpoint gave no usable answer")
+    run.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again where the endpoint gave no usable answer or no memory was built",
+    )
     run.add_argument("--defense", metavar="NAME", default="", help="put this defence around the model")
     add_defense_options(run)
+    _memory_options(run)
     run.set_defaults(
         run=_run, interrupted=lambda args: f"{args.out} keeps what was done; the same command goes on with it"
     )
@@ -79,16 +91,47 @@ def add_model_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
 
 
+def _memory_options(run: argparse.ArgumentParser) -> None:
+    memory = run.add_argument_group("through a memory system")
+    memory.add_argument(
+        "--through",
+        metavar="NAME,NAME",
+        default="direct",
+        help=f"what stands between memories and prompt: some of {', '.join(THROUGH)} (default: direct, as they are); "
+        "several are compared, each in its folder below --out",
+    )
+    memory.add_argument(
+        "--memory-model",
+        metavar="SPEC",
+        default="",
+        help="model that writes memory (default: the --model; where that writes no text, scripted: rules without a "
+        "model)",
+    )
+    memory.add_argument("--memory-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
+    memory.add_argument(
+        "--top-k", metavar="K", type=int, default=5, help="most entries recalled; a summary is whole (default: 5)"
+    )
+    memory.add_argument(
+        "--embedder",
+        metavar="SPEC",
+        default="hashed",
+        help="vectors of the search: hashed, sentence-transformers:MODEL or openai:MODEL (default: hashed)",
+    )
+
+
 def _run(args: argparse.Namespace) -> int:
     from fairmem.drift.arms import KINDS, make_arms
     from fairmem.drift.defenses import DefendedModel, open_defense
     from fairmem.drift.files import load_scenarios
     from fairmem.drift.report import report_audit
     from fairmem.drift.runner import run_audit
+    from fairmem.drift.through import report_systems, run_systems
 
     scenarios = chosen(load_scenarios(args.scenarios), args.only)
     arms = make_arms(args.arms.split(",") if args.arms else KINDS, numbers("--doses", args.doses))
     seeds = numbers("--seeds", args.seeds)
+    memories, skipped = _open_memories(args)
+    several = len(memories) + len(skipped) > 1
     model = open_audited(args)
     made: Setup | None = None
     try:
@@ -97,17 +140,59 @@ def _run(args: argparse.Namespace) -> int:
             made = setup(args, model, scenarios)
             defense = open_defense(args.defense, made.settings)
             audited = DefendedModel(model, defense, made.resources, made.settings.record())
-        asked = run_audit(
-            audited, scenarios, arms, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
-        )
+        if several:
+            asked = run_systems(
+                audited,
+                scenarios,
+                arms,
+                seeds,
+                args.out,
+                memories,
+                skipped=skipped,
+                retry_failed=args.retry_failed,
+                progress=lambda name: _progress(f"{name}: "),
+            )
+        else:
+            asked = run_audit(
+                audited,
+                scenarios,
+                arms,
+                seeds,
+                args.out,
+                memory=next(iter(memories.values())),
+                retry_failed=args.retry_failed,
+                progress=_progress(),
+            )
     finally:
         model.close()
         if made is not None:
             made.close()
     if sys.stderr.isatty():
         print(f"\r{asked} trials asked\033[K", file=sys.stderr)
-    print(report_audit(args.out))
+    print(report_systems(args.out) if several else report_audit(args.out))
     return 0
+
+
+def _open_memories(args: argparse.Namespace) -> tuple[dict[str, SystemMemory | None], dict[str, str]]:
+    """The memory systems that `--through` names, and why others of it are left out."""
+    from fairmem.drift.through import WriterOptions, open_systems
+
+    writer = WriterOptions(
+        args.memory_model or _writes_by_default(args.model),
+        args.memory_base_url or args.base_url,
+        args.api_key_env,
+        args.concurrency,
+    )
+    memories, skipped = open_systems(
+        [name.strip() for name in args.through.split(",")],
+        writer,
+        top_k=args.top_k,
+        embedder=args.embedder,
+        progress=lambda name: _progress(f"{name}: ", "memories"),
+    )
+    for name, why in skipped.items():
+        print(f"{name} is left out: {why}", file=sys.stderr)
+    return memories, skipped
 
 
 def open_audited(args: argparse.Namespace) -> CallModel:
@@ -123,6 +208,11 @@ def open_audited(args: argparse.Namespace) -> CallModel:
         max_tokens=args.max_tokens,
         concurrency=args.concurrency,
     )
+
+
+def _writes_by_default(model: str) -> str:
+    """The model that writes memory when none is named."""
+    return "scripted" if model.partition(":")[0] in ("closed-form", "scripted", "cassette") else model
 
 
 def chosen(scenarios: Sequence[Scenario], only: str) -> list[Scenario]:
@@ -144,8 +234,10 @@ def _report(args: argparse.Namespace) -> int:
     from fairmem.drift.defend import report_defend
     from fairmem.drift.defend.records import DEFEND_RUN
     from fairmem.drift.report import report_audit
+    from fairmem.drift.through import report_systems
 
-    report = report_defend if (args.folder / DEFEND_RUN).exists() else report_audit
+    several = (args.folder / SYSTEMS).is_file()
+    report = report_defend if (args.folder / DEFEND_RUN).exists() else report_systems if several else report_audit
     print(report(args.folder))
     return 0
 
@@ -166,9 +258,14 @@ def _judge(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_progress(done: int, planned: int) -> None:
-    if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
-        print(f"\r{done} of {planned} trials", end="", file=sys.stderr, flush=True)
+def _progress(before: str = "", what: str = "trials") -> Callable[[int, int], None]:
+    """Shows on a terminal how far a run is."""
+
+    def show(done: int, planned: int) -> None:
+        if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
+            print(f"\r{before}{done} of {planned} {what}\033[K", end="", file=sys.stderr, flush=True)
+
+    return show
 
 
 def numbers(option: str, text: str) -> list[int]:

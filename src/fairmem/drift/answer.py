@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     """The endpoint gave no usable answer, after retries."""
     BLOCKED = "blocked"
     """A defence let no call through."""
+    MEMORY_FAILED = "memory_failed"
+    """The memory system built no memory, or none that can be searched, so the model was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

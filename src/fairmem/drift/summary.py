@@ -135,15 +135,15 @@ def summarise(run: Run, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary
         return mean_interval(values, seed=seed, resamples=resamples)
 
     names = [name for name, _ in run.header.arms]
-    deflections = _values(run, lambda trial, scenario: trial.deflection(scenario))
-    successes = _values(run, lambda trial, scenario: trial.success(scenario))
-    noise = list(_deltas(deflections, "none2", "none").values())
+    deflections = values_of(run, lambda trial, scenario: trial.deflection(scenario))
+    successes = values_of(run, lambda trial, scenario: trial.success(scenario))
+    noise = list(deltas_of(deflections, "none2", "none").values())
     # Exact arms do not differ from themselves; what any memory at all does takes the place of noise there.
-    neutral = list(_deltas(deflections, "neutral", "none").values()) if run.header.exact else []
+    neutral = list(deltas_of(deflections, "neutral", "none").values()) if run.header.exact else []
     tau = max([0.0, *(float(np.quantile(values, 0.95)) for values in (noise, neutral) if values)])
     biased = [name for name in names if name.startswith("biased-")]
     main = biased[-1] if biased else ""
-    deltas = {name: _deltas(deflections, name, "none") for name in names if name != "none"}
+    deltas = {name: deltas_of(deflections, name, "none") for name in names if name != "none"}
     arms = tuple(_arm(run, name, deflections, successes, deltas.get(name), tau, interval, seed) for name in names)
     groups = _groups(run.scenarios.values(), deltas.get(main, {}))
     family = [(kind, name) for kind, name in groups if kind != "stratum" and deltas.get(main)]
@@ -157,7 +157,7 @@ def summarise(run: Run, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary
             if k == kind
         )
 
-    used = _deltas(successes, "relevant", "none") if "relevant" in names else None
+    used = deltas_of(successes, "relevant", "none") if "relevant" in names else None
     return Summary(
         main=main,
         floor=interval(noise) if "none2" in names else None,
@@ -173,7 +173,8 @@ def summarise(run: Run, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary
     )
 
 
-def _values(run: Run, of: Callable[[Trial, Scenario], float | None]) -> Values:
+def values_of(run: Run, of: Callable[[Trial, Scenario], float | None]) -> Values:
+    """One value per trial of `run` that has one."""
     found: Values = defaultdict(lambda: defaultdict(list))
     for trial in run.trials.values():
         value = of(trial, run.scenarios[trial.scenario])
@@ -182,7 +183,7 @@ def _values(run: Run, of: Callable[[Trial, Scenario], float | None]) -> Values:
     return found
 
 
-def _deltas(values: Values, arm: str, base: str) -> dict[str, float]:
+def deltas_of(values: Values, arm: str, base: str) -> dict[str, float]:
     """Scenario -> difference of the means of its trials, where both arms have some; sorted by scenario."""
     there, other = values.get(arm, {}), values.get(base, {})
     return {s: float(np.mean(there[s]) - np.mean(other[s])) for s in sorted(there) if s in other}

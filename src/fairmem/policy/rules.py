@@ -28,12 +28,14 @@ _SAME_SUBJECT = 0.5
 
 
 def reply_by_rules(prompt: Prompt, seed: int) -> str:
-    """The reply to a compact extract, manage or answer prompt; "none" to anything else. `seed` changes nothing."""
+    """The reply to a compact extract, manage, write or answer prompt; else "none". `seed` changes nothing."""
     del seed
     lines = "".join(message.content for message in prompt).splitlines()
     for at, line in reversed(list(enumerate(lines))):
         if line.startswith("<extract>"):
             return _extract(lines[at + 1 :])
+        if line.startswith("<write>"):
+            return _write(lines[at + 1 :])
         if line.startswith("<manage>"):
             return _manage(lines[at + 1 :])
         if line.startswith("<answer>"):
@@ -43,9 +45,21 @@ def reply_by_rules(prompt: Prompt, seed: int) -> str:
 
 def _extract(lines: list[str]) -> str:
     """Each sentence in the first person, with the speaker's name in the place of the pronoun."""
-    facts: list[str] = []
+    return "\n".join(f"{number} {fact}" for number, fact in _facts(lines, r"\d+")) or "none"
+
+
+def _write(lines: list[str]) -> str:
+    """INSERT into the semantic store of every such sentence that no entry says already."""
+    known = {tuple(_words(text)) for line in lines for number, _, text in [line.partition(" ")] if number.isdecimal()}
+    new = [(letter, fact) for letter, fact in _facts(lines, "[a-z]{1,3}") if tuple(_words(fact)) not in known]
+    return "\n".join(f"{letter} INSERT semantic {fact}" for letter, fact in new) or "none"
+
+
+def _facts(lines: list[str], key: str) -> list[tuple[str, str]]:
+    """(key of the turn, sentence) for each first-person sentence of the turns, which open with a `key`."""
+    facts: list[tuple[str, str]] = []
     for line in lines:
-        if (turn := re.match(r"(\d+) ([^:]+): (.*)", line)) is None:
+        if (turn := re.match(rf"({key}) ([^:]+): (.*)", line)) is None:
             continue
         number, speaker, text = turn.groups()
         for sentence in re.split(r"(?<=[.!?])\s+", text):
@@ -53,8 +67,8 @@ def _extract(lines: list[str]) -> str:
             for pattern, replacement in _FIRST_PERSON:
                 told = pattern.sub(replacement.format(speaker), told)
             if told != sentence and not sentence.endswith("?"):
-                facts.append(f"{number} {told.rstrip('.!')}.")
-    return "\n".join(facts) or "none"
+                facts.append((number, f"{told.rstrip('.!')}."))
+    return facts
 
 
 def _manage(lines: list[str]) -> str:

@@ -58,3 +58,12 @@ def test_newer_entries_win_ties() -> None:
 def test_no_memory_and_other_prompts_have_a_reply_too() -> None:
     assert reply("<answer>\n<question> Where does Ana live?\n<out>\n") == "no information"
     assert reply("Tell me a joke.") == "none"
+
+
+def test_a_writer_inserts_what_the_first_person_says_and_nothing_twice() -> None:
+    prompt = (
+        "<write> 7 May 2023\ncore\n\nsemantic\n1 Ana's dog is old.\nepisodic\n<turns>\n"
+        "a Ana: My dog is old. I moved to Lodz.\nb Bo: Nice weather.\n<out>\n"
+    )
+
+    assert reply(prompt) == "a INSERT semantic Ana moved to Lodz."
