@@ -21,8 +21,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from fairmem.data.fields import read_records, text_of
-from fairmem.errors import DataError
+from fairmem.data.fields import get_or, read_records, text_of
+from fairmem.errors import CheckpointError, DataError
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.metrics import Interval, clustered_mean
@@ -152,6 +152,29 @@ def judged(result: EvalResult, judge: Judge) -> EvalResult:
     return result.model_copy(update={"header": header, "answers": answers})
 
 
+def with_earlier_verdicts(result: EvalResult, path: Path) -> EvalResult:
+    """`result` with the verdicts that the evaluation at `path` has on the same answers, so that going on keeps them."""
+    if not path.is_file():
+        return result
+    try:
+        before = EvalResult.load(path)
+    except CheckpointError:  # The new one replaces it.
+        return result
+    known = {(a.conversation, a.question, a.answer, a.gold): a.verdicts for a in before.answers if a.verdicts}
+    if not known:
+        return result
+    answers = tuple(
+        answer.model_copy(
+            update={"verdicts": known.get((answer.conversation, answer.question, answer.answer, answer.gold), {})}
+        )
+        for answer in result.answers
+    )
+    judges = {name: digest for name, digest in before.header.prompt_hashes.items() if name.endswith(" judge")}
+    hashes = {**result.header.prompt_hashes, **judges}
+    header = result.header.model_copy(update={"judge": before.header.judge, "prompt_hashes": hashes})
+    return result.model_copy(update={"header": header, "answers": answers})
+
+
 def case_of(answer: AnswerRecord) -> JudgeCase:
     """What a judge is shown of an answer; every accepted answer is in the key."""
     gold = " / ".join((answer.gold, *answer.alternatives))
@@ -192,23 +215,29 @@ class Agreement:
 def read_labels(path: Path) -> list[Label]:
     """Labelled verdicts: JSON lines (or one list) with `question`, `gold`, `answer` and `label`.
 
-    `label` is true or false, or "CORRECT" or "WRONG". Optional: `category`, `kind`, and `conversation`, the unit that
-    intervals treat as drawn (without it every case is its own).
+    `label` is true or false, or "CORRECT" or "WRONG"; cases whose label is null are not labelled yet and left out.
+    Optional: `category`, `kind`, `rubric` (a list of points), and `conversation`, the unit that intervals treat as
+    drawn (without it every case is its own).
 
     Raises:
-        DataError: no such file, or a record without one of these (named by number).
+        DataError: no such file, a record without one of these (named by number), or not one label.
     """
     labels: list[Label] = []
     for number, record in enumerate(read_records(path, "a file of labelled verdicts"), start=1):
         place = f"{path}: record {number}"
-        label = record.get("label")
+        label = record.get("label", "")
+        if label is None:
+            continue
         right = label if isinstance(label, bool) else {"CORRECT": True, "WRONG": False}.get(str(label).upper())
         if right is None:
             raise DataError(f"{place}: label should be true, false, CORRECT or WRONG, found {label!r}")
         question, gold, answer = (text_of(record, name, place) for name in ("question", "gold", "answer"))
         category, kind = (str(record.get(name, "")) for name in ("category", "kind"))
+        rubric = tuple(str(point) for point in get_or(record, "rubric", list, [], place))
         group = str(record.get("conversation", number))
-        labels.append(Label(JudgeCase(question, gold, answer, category, kind), right, group))
+        labels.append(Label(JudgeCase(question, gold, answer, category, kind, rubric), right, group))
+    if not labels:
+        raise DataError(f"{path}: not one case is labelled; write true or false into 'label'")
     return labels
 
 
@@ -240,6 +269,7 @@ def save_labels_template(result: EvalResult, path: Path) -> int:
         if answer.answer is not None:
             case = case_of(answer)
             fields = {"question": case.question, "gold": case.gold, "answer": case.answer, "label": None}
-            lines.append({**fields, "category": case.category, "kind": case.kind, "conversation": answer.conversation})
+            fields |= {"category": case.category, "kind": case.kind, "conversation": answer.conversation}
+            lines.append({**fields, **({"rubric": list(case.rubric)} if case.rubric else {})})
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return len(cast("list[object]", lines))

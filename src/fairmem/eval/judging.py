@@ -53,7 +53,7 @@ def calibrate_file(
 
 @contextmanager
 def _judge(model: str, base_url: str, api_key_env: str, concurrency: int, file: Path) -> Generator[Judge, None, None]:
-    policy = open_ready(model, base_url, api_key_env)
+    policy = open_ready(model, base_url, api_key_env, concurrency=concurrency)
     try:
         yield Judge(RecordedCalls(policy, file, concurrency=concurrency))
     finally:

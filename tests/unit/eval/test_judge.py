@@ -15,11 +15,13 @@ from fairmem.eval.judge import (
     Judge,
     JudgeCase,
     calibrate,
+    case_of,
     judge_prompt,
     judged,
     prompt_hash,
     read_labels,
     read_verdict,
+    save_labels_template,
 )
 from fairmem.policy import Prompt, Reply, SampleRequest, ScriptedPolicy
 from fairmem.trace import CallFailure, FailureKind
@@ -180,3 +182,17 @@ def test_a_bad_file_of_labels_gets_one_clear_line(tmp_path: Path, line: object, 
     with pytest.raises(DataError, match=complaint) as caught:
         read_labels(path)
     assert "\n" not in str(caught.value)
+
+
+def test_cases_to_label_keep_their_rubric_and_those_without_a_label_wait(tmp_path: Path) -> None:
+    made = result([[1.0, 0.0]])
+    answer = made.answers[0].model_copy(update={"rubric": ("names Lodz", "names the year")})
+    path = tmp_path / "labels.jsonl"
+    assert save_labels_template(made.model_copy(update={"answers": (answer, made.answers[1])}), path) == 2
+    with pytest.raises(DataError, match="not one case is labelled; write true or false into 'label'"):
+        read_labels(path)
+    first, second = path.read_text().splitlines()
+    path.write_text(first.replace('"label": null', '"label": true') + "\n" + second + "\n")
+    labels = read_labels(path)
+    assert [(label.case, label.right) for label in labels] == [(case_of(answer), True)]
+    assert labels[0].case.rubric == ("names Lodz", "names the year")
