@@ -133,7 +133,8 @@ class Metered(ScriptedPolicy):
 
 def test_tokens_are_those_the_endpoint_reports_also_when_the_call_is_replayed(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
-    for calls in (RecordedCalls(Metered(echo), path), RecordedCalls(ScriptedPolicy(echo), path)):
+    for policy in (Metered(echo), ScriptedPolicy(echo)):
+        calls = RecordedCalls(policy, path)
         reply = calls.sample([request("a")])[0]
         assert (calls.prompt_tokens, calls.reply_tokens) == (70, 9)
         assert not isinstance(reply, CallFailure) and reply.usage == (70, 9)

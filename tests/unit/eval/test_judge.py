@@ -172,7 +172,7 @@ def test_unjudged_labels_are_counted_and_in_no_share(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ({"question": "q", "gold": "g", "answer": "a", "label": None}, "record 1: label should be true, false"),
+        ({"question": "q", "gold": "g", "answer": "a", "label": 2}, "record 1: label should be true, false"),
         ({"question": "q", "gold": "g", "label": True}, "record 1: key 'answer' is missing"),
     ],
 )
