@@ -155,7 +155,7 @@ def _evaluate(
 
     def record(policy: Policy, spec: str) -> RecordedCalls:
         if id(policy) not in recorded:
-            stamp = _stamp(spec)
+            stamp = weights_stamp(spec)
             recorded[id(policy)] = RecordedCalls(
                 policy, file, concurrency=asked.concurrency, identity=stamp, progress=live
             )
@@ -172,7 +172,7 @@ def _evaluate(
     keeper_name = " + ".join(dict.fromkeys(keeper.name for keeper in keepers.values()))
     header = make_header(recipe, runner, name, keeper_name, telling.name)
     header = header.model_copy(update={"signature": str(score.signature), "budget": asked.budget})
-    weights = " ".join(_stamp(spec) for spec in (*(of_role(asked.model, role) for role in keepers), answerer))
+    weights = " ".join(weights_stamp(spec) for spec in (*(of_role(asked.model, role) for role in keepers), answerer))
     asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0, weights=weights)
     results: dict[str, EvalResult] = {}
     skipped: dict[str, str] = {}
@@ -219,7 +219,7 @@ def backend_setup(
         return
     with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
         folder = asked.out or Path(passing)
-        stamp = _stamp(of_role(asked.model, "manager"))
+        stamp = weights_stamp(of_role(asked.model, "manager"))
         with Gateway(keeper, embedder, folder / GATEWAY, identity=stamp, seed=asked.seed) as gateway:
             yield replace(setup, gateway=gateway, folder=folder)
 
@@ -243,7 +243,7 @@ def _priced(result: EvalResult, prices: tuple[float, float] | None) -> EvalResul
     return result.model_copy(update={"header": header.model_copy(update={"cost": round(cost, 6)})})
 
 
-def _stamp(spec: str) -> str:
+def weights_stamp(spec: str) -> str:
     """What tells the weights in a model's folder from others there before; "" for what is not in a folder here."""
     folder = folder_of(spec)
     if folder is None or not folder.is_dir():

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +29,7 @@ from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.metrics import Interval, clustered_mean
 from fairmem.policy import Message, Prompt, SampleRequest
 from fairmem.seeds import derive
-from fairmem.trace import CallFailure
+from fairmem.trace import CallFailure, FailureKind
 
 Strictness = Literal["lenient", "strict"]
 PROMPTS: tuple[Strictness, ...] = get_args(Strictness)
@@ -86,6 +87,8 @@ class Judge:
             for i, reply in zip(open_cases, self.calls.sample(requests), strict=True):
                 if isinstance(reply, CallFailure):
                     found[i] = Verdict(None, f"{reply.kind}: {reply.message}")
+                    # The policy has insisted where waiting may help; this may come right with another seed.
+                    again += [i] if reply.kind is FailureKind.BAD_RESPONSE else []
                     continue
                 right = read_verdict(reply.text)
                 found[i] = Verdict(right, "" if right is not None else f"unparsable: {reply.text[-80:].strip()}")
@@ -140,11 +143,15 @@ def judged(result: EvalResult, judge: Judge) -> EvalResult:
     cases = [case_of(answer) for answer in asked]
     verdicts = {strictness: judge.verdicts(cases, strictness) for strictness in PROMPTS}
     by_question = {
-        (answer.conversation, answer.question): {name: verdicts[name][i].right for name in PROMPTS}
+        (answer.conversation, answer.question): {
+            "verdicts": {name: verdicts[name][i].right for name in PROMPTS},
+            "unjudged": {name: verdicts[name][i].why for name in PROMPTS if verdicts[name][i].right is None},
+        }
         for i, answer in enumerate(asked)
     }
+    unasked: dict[str, dict[str, Any]] = {"verdicts": {}, "unjudged": {}}
     answers = tuple(
-        answer.model_copy(update={"verdicts": by_question.get((answer.conversation, answer.question), {})})
+        answer.model_copy(update=by_question.get((answer.conversation, answer.question), unasked))
         for answer in result.answers
     )
     hashes = {**result.header.prompt_hashes, **{f"{name} judge": prompt_hash(name) for name in PROMPTS}}
@@ -160,13 +167,15 @@ def with_earlier_verdicts(result: EvalResult, path: Path) -> EvalResult:
         before = EvalResult.load(path)
     except CheckpointError:  # The new one replaces it.
         return result
-    known = {(a.conversation, a.question, a.answer, a.gold): a.verdicts for a in before.answers if a.verdicts}
+    known = {
+        (a.conversation, a.question, a.answer, a.gold): {"verdicts": a.verdicts, "unjudged": a.unjudged}
+        for a in before.answers
+        if a.verdicts
+    }
     if not known:
         return result
     answers = tuple(
-        answer.model_copy(
-            update={"verdicts": known.get((answer.conversation, answer.question, answer.answer, answer.gold), {})}
-        )
+        answer.model_copy(update=known.get((answer.conversation, answer.question, answer.answer, answer.gold), {}))
         for answer in result.answers
     )
     judges = {name: digest for name, digest in before.header.prompt_hashes.items() if name.endswith(" judge")}
@@ -252,9 +261,12 @@ def calibrate(labels: Sequence[Label], judge: Judge, strictness: Strictness) -> 
     label_right = (counts[True, True] + rejected) / n if n else float("nan")
     chance = judge_right * label_right + (1 - judge_right) * (1 - label_right)
     observed = (counts[True, True] + counts[False, False]) / n if n else float("nan")
+    mean = clustered_mean(same, [label.group for label in labels], method="t", resamples=1)
+    if not math.isnan(mean.low):
+        mean = replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
     return Agreement(
         strictness,
-        clustered_mean(same, [label.group for label in labels], method="t", resamples=1),
+        mean,
         (observed - chance) / (1 - chance) if n and chance < 1 else float("nan"),
         accepted / (accepted + counts[False, False]) if accepted + counts[False, False] else float("nan"),
         rejected / (rejected + counts[True, True]) if rejected + counts[True, True] else float("nan"),

@@ -14,6 +14,7 @@ from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.judge import (
     Judge,
     JudgeCase,
+    Label,
     calibrate,
     case_of,
     judge_prompt,
@@ -196,3 +197,24 @@ def test_cases_to_label_keep_their_rubric_and_those_without_a_label_wait(tmp_pat
     labels = read_labels(path)
     assert [(label.case, label.right) for label in labels] == [(case_of(answer), True)]
     assert labels[0].case.rubric == ("names Lodz", "names the year")
+
+
+class Stumbling(ScriptedPolicy):
+    """Sends an answer that is no completion, unless it is asked with another seed."""
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        failure = CallFailure(kind=FailureKind.BAD_RESPONSE, message="no choices in it")
+        return [failure if r.temperature == 0 else super(Stumbling, self).sample([r])[0] for r in requests]
+
+
+def test_an_answer_that_is_no_completion_is_asked_again() -> None:
+    verdicts = Judge(RecordedCalls(Stumbling(lambda prompt, seed: "CORRECT"))).verdicts([CASE], "strict")
+    assert [verdict.right for verdict in verdicts] == [True]
+
+
+def test_agreement_stays_within_zero_and_one() -> None:
+    cases = [JudgeCase(f"q{number}", "Lodz", "x", "single_hop") for number in range(3)]
+    labels = [Label(case, number == 0, str(number)) for number, case in enumerate(cases)]
+    found = calibrate(labels, Judge(RecordedCalls(ScriptedPolicy(lambda prompt, seed: "WRONG"))), "strict")
+    # 2 of 3 agree; Student's t over 3 groups reaches beyond both ends.
+    assert (round(found.agreement.mean, 3), found.agreement.low, found.agreement.high) == (0.667, 0.0, 1.0)

@@ -11,6 +11,7 @@ import pytest
 
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.eval import EvalResult, format_result, report_run, write_eval_report
+from fairmem.eval.style import CSS
 from tests.unit.eval.build import answer, memory, result, run_folder
 
 VOID = {"meta", "br", "img", "hr"}
@@ -282,3 +283,10 @@ def test_the_stages_of_a_curriculum_are_a_table_of_their_own(tmp_path: Path) -> 
     assert "3 steps done; the curriculum did without 1 more" in text
     told = json.loads((folder / "report.json").read_text())["training"]["stages"]
     assert [(s["name"], s["ending"]) for s in told] == [("stage 1", "promoted"), ("stage 2", "")]
+
+
+def test_words_in_tables_of_text_are_not_cut_and_drawings_keep_a_size_that_can_be_read() -> None:
+    # Cells may break anywhere, so that a path of 200 letters fits; a row's name and a heading only between words.
+    assert ".prose td{overflow-wrap:anywhere;min-width:6.5rem}" in CSS
+    assert "overflow-wrap" not in CSS.split(".prose th,.prose td{")[1].split("}")[0]
+    assert "figure svg{width:100%;min-width:30rem;" in CSS and "figure{margin:0;overflow-x:auto}" in CSS
