@@ -8,6 +8,7 @@ Add a command: a file here with `register(commands)`, and its module in `_COMMAN
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ from fairmem.cli import (
     train,
 )
 from fairmem.errors import FairmemError
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 
 __all__ = ["build_parser", "main", "parse"]
 
@@ -79,3 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `fairmem demo | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # A folder that cannot be written or a full disk is the machine's affair; any other is a fault of ours.
+        if error.filename is None and error.errno not in _MACHINE:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"fairmem: error: {place}{error.strerror or error}", file=sys.stderr)
+        return 2

@@ -60,7 +60,9 @@ def list_datasets(args: argparse.Namespace) -> int:
         print(f"{spec.name}\n    {spec.description}\n    licence: {spec.licence}\n    source:  {spec.where}")
         if spec.files:
             found = present(spec, args.folder)
-            print(f"    present: {found[0] if found else f'no ({chr(32).join(spec.files)} below {args.folder})'}")
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            absent = f"no ({' '.join(spec.files)} below {args.folder})"
+            print(f"    present: {f'{found[0]}{more}' if found else absent}")
     return 0
 
 

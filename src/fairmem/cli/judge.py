@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,17 @@ def register(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge, or calibrate."""
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     if args.concurrency < 1:
         raise ConfigError(f"--concurrency is {args.concurrency}, expected at least 1")
     from fairmem.eval.judging import calibrate_file, judge_folder
 
     folder: Path | None = args.folder
     labels: Path | None = args.calibrate
-    opened = (args.model, args.base_url, args.api_key_env, args.concurrency)
+    opened = (args.model, args.base_url, args.api_key_env, args.concurrency, say)
     if labels is not None:
         print(calibrate_file(labels, folder, *opened), end="")
     elif folder is not None:

@@ -10,7 +10,7 @@ from fairmem.cli.compare import SCORES
 from fairmem.config import RESOLVED, SMALL_WORLD, load_recipe
 from fairmem.errors import ConfigError
 
-EVALUATION = "eval.jsonl"
+EVALUATION, MEMORIES = "eval.jsonl", "memories.json"
 
 
 def register(commands: Any) -> None:
@@ -36,9 +36,13 @@ def run(args: argparse.Namespace) -> int:
     if (args.run_folder / EVALUATION).is_file():
         print(_evaluation(args), end="")
         return 0
+    if (args.run_folder / MEMORIES).is_file():
+        print(_memories(args), end="")
+        return 0
     if not (args.run_folder / RESOLVED).is_file():
         raise ConfigError(
-            f"{args.run_folder}: not the folder of a run (it has no {RESOLVED}) nor of an evaluation (no {EVALUATION})"
+            f"{args.run_folder}: not the folder of a run (it has no {RESOLVED}) nor of an evaluation (no {EVALUATION} "
+            f"or {MEMORIES})"
         )
     if args.score or args.exclude:
         raise ConfigError(f"{args.run_folder} is a run; --score and --exclude are for evaluations")
@@ -65,3 +69,18 @@ def _evaluation(args: argparse.Namespace) -> str:
     bad = read_bad_keys(args.exclude) if args.exclude else None
     write_eval_report(result, args.run_folder, bad)
     return format_result(result, bad)
+
+
+def _memories(args: argparse.Namespace) -> str:
+    """Of a folder with several memories: the table, and the report of each."""
+    from fairmem.eval.memories_page import read_memories, write_memories
+    from fairmem.eval.report import write_eval_report
+    from fairmem.eval.rescore import read_bad_keys, rescored
+
+    results, skipped = read_memories(args.run_folder)
+    bad = read_bad_keys(args.exclude) if args.exclude else None
+    if args.score:
+        results = {name: rescored(result, args.score) for name, result in results.items()}
+    for name, result in results.items():
+        write_eval_report(result, args.run_folder / name, bad)
+    return write_memories(results, skipped, args.run_folder, bad)

@@ -36,6 +36,7 @@ class DatasetSpec:
         files: Names that its files or folders usually have, as patterns, to see whether a copy is present.
         checksums: SHA-256 of a published file -> its name.
         stream: Texts as a stream of chunks; train and test are checked for shared originals.
+        questions: Of the whole published set, to tell a part from it; 0 where releases or sizes differ.
     """
 
     name: str
@@ -46,6 +47,7 @@ class DatasetSpec:
     files: tuple[str, ...] = ()
     checksums: Mapping[str, str] = field(default_factory=dict[str, str])
     stream: bool = False
+    questions: int = 0
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -144,6 +146,7 @@ DATASETS: dict[str, DatasetSpec] = {
             "Ten long two-speaker conversations of 19-32 dated sessions with 1,986 questions in five categories.",
             ("locomo*.json",),
             {"79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4": "locomo10.json"},
+            questions=1986,
         ),
         DatasetSpec(
             "longmemeval",
@@ -151,7 +154,8 @@ DATASETS: dict[str, DatasetSpec] = {
             "https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned (oracle, S and M: one JSON file each)",
             _by_path("longmemeval"),
             "500 questions, each about its own user-and-assistant history of up to 500 sessions, with abstention.",
-            ("longmemeval_*.json",),
+            ("longmemeval_*.json", "*longmemeval*/*.json"),
+            questions=500,
         ),
         DatasetSpec(
             "msc_self_instruct",
@@ -160,6 +164,7 @@ DATASETS: dict[str, DatasetSpec] = {
             _by_path("msc_self_instruct"),
             "500 multi-session chats with one question each: the deep memory retrieval task (DMR) of MemGPT.",
             ("msc_self_instruct*.json*",),
+            questions=500,
         ),
         DatasetSpec(
             "membench",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,14 +14,17 @@ Record = dict[str, Any]
 """One JSON object."""
 Named = TypeVar("Named")
 _SHOWN = 5
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""JSON's escape for half of a pair; pairs match too, and come out as they are."""
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "an integer", type(None): "null"}
 
 
 def read_json(path: Path, hint: str) -> Any:
     """The content of the JSON file at `path`; `hint` as for `read_text`."""
+    text = read_text(path, hint)
     try:
-        return json.loads(read_text(path, hint))
+        return _writable(json.loads(text), text)
     except ValueError as error:
         if isinstance(error, DataError):
             raise
@@ -42,10 +46,23 @@ def read_records(path: Path, hint: str) -> list[Record]:
                 raise DataError(f"{path}: line {number} is not JSON: {error}") from error
             if not isinstance(record, dict):
                 raise DataError(f"{path}: line {number}: expected an object, found {kind_of(record)}")
-            found.append(cast("Record", record))
+            found.append(cast("Record", _writable(record, line)))
     if not found:
         raise DataError(f"{path}: empty")
     return found
+
+
+def _writable(value: Any, text: str) -> Any:
+    """`value`, parsed from `text`, without halves of surrogate pairs: no file and no request could hold them."""
+    if not _SURROGATE.search(text):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_writable(item, text) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {_writable(key, text): _writable(item, text) for key, item in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def text_of(record: Record, key: str, place: str) -> str:
@@ -63,7 +80,7 @@ def kind_of(value: object) -> str:
 def read_text(path: Path, hint: str, encoding: str = "utf-8") -> str:
     """The text of the file at `path`; `hint` ends the error for a missing file and says where to get it."""
     try:
-        return path.read_text(encoding=encoding)
+        return path.read_text(encoding=encoding).removeprefix("\ufeff")  # a byte order mark
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {hint}") from None
     except OSError as error:

@@ -46,17 +46,25 @@ class Identified:
         mix = ", ".join(f"{name} {count:,}" for name, count in self.categories.items())
         lines = [
             f"{self.path}: {self.name}, licence: {DATASETS[self.name].licence}",
-            f"    {self.conversations:,} conversations, {self.sessions:,} sessions, {self.turns:,} turns",
-            f"    {self.questions:,} questions{f': {mix}' if mix else ''}",
+            f"    {_count(self.conversations, 'conversation')}, {_count(self.sessions, 'session')}, "
+            f"{_count(self.turns, 'turn')}",
+            f"    {_count(self.questions, 'question')}{f': {mix}' if mix else ''}",
         ]
+        whole = DATASETS[self.name].questions
+        if whole and self.questions != whole:
+            lines.append(f"    {self.questions:,} of the published {whole:,} questions: a part, or another release")
         if self.questions and self.without_evidence:
-            lines.append(f"    {self.without_evidence:,} questions name no evidence turn")
+            lines.append(f"    {_count(self.without_evidence, 'question')} without a known evidence turn")
         if self.published:
             lines.append(f"    checksum: the published {self.published}")
         elif self.checkable:
             lines.append("    checksum: none of the published files (a part, an edit or another release)")
         lines += [f"    note: {note.removeprefix(f'{self.path}: ')}" for note in self.notes]
         return "\n".join(lines)
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def identify(path: Path, name: str | None = None) -> Identified:
@@ -104,6 +112,8 @@ def looks_like(path: Path) -> str:
     if path.suffix != ".parquet" and (named := _of_first_line(path)):
         return named
     if path.suffix == ".csv":
+        if "question_id" not in _header(path):
+            raise DataError(f"{path}: of no known dataset; `fairmem data list` names those there are")
         return "personamem"
     if path.suffix == ".parquet":
         return "memory_agent_bench"
@@ -113,12 +123,17 @@ def looks_like(path: Path) -> str:
     return name
 
 
+def _header(path: Path) -> str:
+    """The first line of a file."""
+    with path.open("rb") as file:
+        return file.readline(10_000).decode("latin-1").strip()
+
+
 def _of_first_line(path: Path) -> str | None:
     """The dataset of a file that is not JSON, by its first line."""
     from fairmem.data import nlu, pubmed_rct, trec
 
-    with path.open("rb") as file:
-        line = file.readline(10_000).decode("latin-1").strip()
+    line = _header(path)
     if pubmed_rct.looks_like(line):
         return "pubmed_rct"
     if trec.looks_like(line):

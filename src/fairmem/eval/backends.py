@@ -33,6 +33,7 @@ from fairmem.agents.wording import one_line, turn_text
 from fairmem.episodes import EpisodeRunner, TreePlan, evaluation_plan
 from fairmem.errors import ConfigError
 from fairmem.eval.backend import Built, MemoryBackend
+from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.gateway import Gateway
 from fairmem.eval.peers import PEERS, peer_memory
 from fairmem.eval.summary_memory import SummaryMemory
@@ -109,9 +110,14 @@ class OurMemory:
     traces = True
 
     def __init__(
-        self, runner: EpisodeRunner, count_tokens: Callable[[str], int], temperature: float = 0.0, seed: int = 0
+        self,
+        runner: EpisodeRunner,
+        spent: Callable[[str, str], tuple[int, int]],
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> None:
-        self._runner, self._count, self._temperature, self._seed = runner, count_tokens, temperature, seed
+        """`spent` gives the tokens of a prompt and of the reply to it."""
+        self._runner, self._spent, self._temperature, self._seed = runner, spent, temperature, seed
 
     def build(self, conversations: Sequence[Conversation]) -> list[Built]:
         """The banks after one rollout each, in shared waves."""
@@ -123,6 +129,7 @@ class OurMemory:
             ops = Counter(f"{op.op} {op.outcome}" for turn in turns for op in turn.ops)
             parse = Counter(f"{turn.role} {turn.parse.value}" for turn in turns if turn.parse is not None)
             failed = next((turn.failure for turn in turns if turn.failure is not None), None)
+            spent = [self._spent(turn.prompt, turn.text) for turn in turns if turn.failure is None]
             found.append(
                 Built(
                     report.banks.get((index, tree.branches[0].id)),
@@ -131,8 +138,8 @@ class OurMemory:
                     None if failed is None else f"{failed.kind}: {failed.message}",
                     len(turns),
                     sum(turn.failure is not None for turn in turns),
-                    sum(self._count(turn.prompt) for turn in turns if turn.failure is None),
-                    sum(self._count(turn.text) for turn in turns),
+                    sum(prompt for prompt, _ in spent),
+                    sum(reply for _, reply in spent),
                     _growth(conversations[index], turns),
                 )
             )
@@ -147,6 +154,13 @@ class OurMemory:
         seed = derive(self._seed, "eval", conversation.id)
         plan = evaluation_plan(conversation, self._temperature, (), seed)
         return TreePlan(conversation, plan.branches, lambda _, __: (), seed)
+
+
+def spent_by(policy: Policy) -> Callable[[str, str], tuple[int, int]]:
+    """Tokens of a prompt and of its reply: as kept with the call where `policy` is recorded, else counted."""
+    if isinstance(policy, RecordedCalls):
+        return policy.spent
+    return lambda prompt, text: (policy.count_tokens(prompt), policy.count_tokens(text))
 
 
 def _growth(conversation: Conversation, turns: Sequence[RoleTurn]) -> tuple[int, ...]:
@@ -206,7 +220,7 @@ BACKENDS: dict[str, Callable[[BackendSetup], MemoryBackend]] = {
     "dense": lambda setup: TurnMemory("dense", lambda b, q, speakers: setup.dense.ranked(b, q.text, speakers)),
     "summary": lambda setup: SummaryMemory(setup.writer, seed=setup.seed),
     "oracle": lambda setup: TurnMemory("oracle", _oracle),
-    "ours": lambda setup: OurMemory(setup.runner, setup.writer.count_tokens, setup.temperature, setup.seed),
+    "ours": lambda setup: OurMemory(setup.runner, spent_by(setup.writer), setup.temperature, setup.seed),
     **{name: partial(_peer, name) for name in PEERS},
 }
 """Name on the command line -> backend. Add a line to evaluate another memory."""

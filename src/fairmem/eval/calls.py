@@ -4,13 +4,14 @@ The file is JSON lines: per reply the hash of the request (prompt, token limit, 
 tokens and seconds. A run that is killed loses the calls in flight; the next one reads the file, a line torn by the kill
 is dropped, and only what is missing is asked. Failed calls are not kept: the next run asks them again.
 
-Token ids and log-probabilities are not kept: evaluation does not need them. Tokens are the policy's counts, for
-endpoints approximations (words and marks).
+Token ids and log-probabilities are not kept: evaluation does not need them. Tokens are those that an endpoint reports
+with its reply, else the policy's counts (for endpoints approximations: words and marks).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     raw = path.read_bytes()
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):
-        path.write_bytes(whole)
+        os.truncate(path, len(whole))  # Not written anew: a kill in the midst of that would lose every line.
     found: list[dict[str, Any]] = []
     for number, line in enumerate(whole.decode("utf-8", "replace").split("\n"), start=1):
         if line:
@@ -57,6 +58,7 @@ class RecordedCalls:
         asked: Calls made of `policy` since this was opened; `replayed`: calls answered from the file.
         failures: Calls that failed.
         prompt_tokens: Of all calls, replayed ones included; `reply_tokens` likewise.
+        asked_prompt_tokens: Of the calls made since this was opened; `asked_reply_tokens` likewise.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class RecordedCalls:
         self.family: Family = policy.family
         self.asked = self.replayed = self.failures = 0
         self.prompt_tokens = self.reply_tokens = 0
+        self.asked_prompt_tokens = self.asked_reply_tokens = 0
+        self._spent: dict[tuple[str, str], tuple[int, int]] = {}
         self._path, self._concurrency, self._batch, self._progress = path, concurrency, batch, progress
         self._identity = f"{policy.name} {identity}"
         self._lock = threading.Lock()
@@ -109,10 +113,18 @@ class RecordedCalls:
                 replies.append(failed[key])
                 continue
             line = self._kept[key]
-            self.prompt_tokens += int(line["prompt_tokens"])
-            self.reply_tokens += int(line["reply_tokens"])
-            replies.append(Sample(plain_text(request.prompt), (), (), (), str(line["text"]), StopReason(line["stop"])))
+            prompt, text = plain_text(request.prompt), str(line["text"])
+            spent = (int(line["prompt_tokens"]), int(line["reply_tokens"]))
+            self.prompt_tokens += spent[0]
+            self.reply_tokens += spent[1]
+            self._spent[prompt, text] = spent
+            replies.append(Sample(prompt, (), (), (), text, StopReason(line["stop"]), spent))
         return replies
+
+    def spent(self, prompt: str, text: str) -> tuple[int, int]:
+        """Tokens of a prompt, as plain text, and of the reply to it, as `sample` gave it; counted where it did not."""
+        known = self._spent.get((prompt, text))
+        return known if known is not None else (self.count_tokens(prompt), self.count_tokens(text))
 
     def seconds(self, request: SampleRequest) -> float | None:
         """Seconds the reply to `request` took: of its own call at an endpoint, its share of the batch otherwise."""
@@ -178,13 +190,19 @@ class RecordedCalls:
                     self.failures += 1
                     failed[key] = reply
                     continue
+                prompt, said = reply.usage or (
+                    len(reply.prompt_ids) or self.count_tokens(plain_text(request.prompt)),
+                    len(reply.ids) or self.count_tokens(reply.text),
+                )
+                self.asked_prompt_tokens += prompt
+                self.asked_reply_tokens += said
                 line = {
                     "request": key,
                     "role": request.tag,
                     "text": reply.text,
                     "stop": reply.stop.value,
-                    "prompt_tokens": len(reply.prompt_ids) or self.count_tokens(plain_text(request.prompt)),
-                    "reply_tokens": len(reply.ids) or self.count_tokens(reply.text),
+                    "prompt_tokens": prompt,
+                    "reply_tokens": said,
                     "seconds": round(seconds, 4),
                 }
                 self._kept[key] = line

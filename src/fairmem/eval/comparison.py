@@ -27,7 +27,10 @@ COMPARISON_FORMAT = "fairmem-comparison"
 COMPARISON_VERSION = 1
 
 _FILES = ("eval.jsonl", "eval_after.jsonl")
-_SETTINGS = ("dataset", "memory", "model", "answerer", "categories", "shown_per_speaker", "temperature", "excluded")
+_SETTINGS = (
+    *("dataset", "memory", "model", "answerer", "categories", "shown_per_speaker", "budget", "temperature", "seed"),
+    *("excluded", "judge"),
+)
 
 
 @dataclass(frozen=True, slots=True)

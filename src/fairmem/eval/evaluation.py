@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
 from fairmem.data import load
-from fairmem.data.village import generate
 from fairmem.episodes import EpisodeRunner, build_runner
 from fairmem.errors import ConfigError, MissingExtraError
 from fairmem.eval.backend import MemoryBackend
 from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
+from fairmem.eval.folder_lock import locked
 from fairmem.eval.gateway import Gateway
+from fairmem.eval.judge import with_earlier_verdicts
+from fairmem.eval.live import LiveLines
 from fairmem.eval.memories_page import format_memories, write_memories
 from fairmem.eval.peers import PEERS, PeerMemory
 from fairmem.eval.pipeline import Asking, run_pipeline
 from fairmem.eval.report import format_result, write_eval_report
-from fairmem.eval.rescore import read_bad_keys
+from fairmem.eval.rescore import BadKeys, read_bad_keys
 from fairmem.eval.result import EvalResult
 from fairmem.eval.runner import make_header
 from fairmem.memory import Bm25Retriever, build_embedder, build_retriever
@@ -32,9 +35,10 @@ from fairmem.policy import Family, Policy, folder_of, is_pair, of_role, open_rea
 from fairmem.trace import Role
 from fairmem.types import CATEGORIES, Category, Conversation
 
-CALLS, GATEWAY = "calls.jsonl", "gateway.jsonl"
+CALLS, GATEWAY, EVALUATION = "calls.jsonl", "gateway.jsonl", "eval.jsonl"
 # Results on LoCoMo are given without its adversarial questions; elsewhere abstention is part of the benchmark.
 _WITHOUT_ADVERSARIAL = ("locomo", "village")
+_GENERATED = ("village", "village_patterns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,24 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
     categories = categories_of(asked.categories, asked.dataset)
     bad = read_bad_keys(asked.exclude) if asked.exclude is not None else None
     talks = conversations_of(asked)
+    with locked(asked.out):
+        return _evaluate_and_report(asked, categories, bad, talks, progress)
+
+
+def _evaluate_and_report(
+    asked: EvalRequest,
+    categories: tuple[Category, ...],
+    bad: BadKeys | None,
+    talks: Sequence[Conversation],
+    progress: Callable[[str], None] | None,
+) -> str:
     answerer, address = asked.answerer or asked.model, asked.answerer_base_url or asked.base_url
     same = (answerer, address) == (asked.model, asked.base_url)
     if is_pair(answerer):
         raise ConfigError(f"'{answerer}' holds a model per role and none that answers; add --answerer, as in bundled")
-    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env, family=asked.prompts)
-    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env, family=asked.prompts)
+    endpoint: dict[str, Any] = {"family": asked.prompts, "concurrency": asked.concurrency}
+    keepers = open_writers(asked.model, asked.base_url, asked.api_key_env, **endpoint)
+    teller = keepers["manager"] if same else open_ready(answerer, address, asked.api_key_env, **endpoint)
     try:
         results, skipped = _evaluate(asked, categories, talks, keepers, teller, answerer, progress)
     finally:
@@ -110,13 +126,14 @@ def evaluate_dataset(asked: EvalRequest, progress: Callable[[str], None] | None 
     for name, result in results.items():
         if asked.out is not None:
             folder = asked.out / name if several else asked.out
-            result.save(folder / "eval.jsonl")
+            result = results[name] = with_earlier_verdicts(result, folder / EVALUATION)
+            result.save(folder / EVALUATION)
             write_eval_report(result, folder, bad)
     if not several:
         return format_result(results[asked.memories[0]], bad)
     if asked.out is not None:
-        write_memories(results, skipped, asked.out)
-    return format_memories(results, skipped)
+        return write_memories(results, skipped, asked.out, bad)
+    return format_memories(results, skipped, bad)
 
 
 def _evaluate(
@@ -136,11 +153,15 @@ def _evaluate(
     base = Recipe(name="eval", seed=asked.seed, agents=agents, answerer=AnswererConfig(path=answerer))
     recipe = base.model_copy(update={"eval": base.eval.model_copy(update={"categories": categories})})
     file = asked.out / CALLS if asked.out is not None else None
+    live = None if progress is None else LiveLines(progress, asked.prices)
     recorded: dict[int, RecordedCalls] = {}
 
     def record(policy: Policy, spec: str) -> RecordedCalls:
         if id(policy) not in recorded:
-            recorded[id(policy)] = RecordedCalls(policy, file, concurrency=asked.concurrency, identity=_stamp(spec))
+            stamp = weights_stamp(spec)
+            recorded[id(policy)] = RecordedCalls(
+                policy, file, concurrency=asked.concurrency, identity=stamp, progress=live
+            )
         return recorded[id(policy)]
 
     policies: dict[Role, Policy] = {role: record(p, of_role(asked.model, role)) for role, p in keepers.items()}
@@ -154,7 +175,8 @@ def _evaluate(
     keeper_name = " + ".join(dict.fromkeys(keeper.name for keeper in keepers.values()))
     header = make_header(recipe, runner, name, keeper_name, telling.name)
     header = header.model_copy(update={"signature": str(score.signature), "budget": asked.budget})
-    asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0)
+    weights = " ".join(weights_stamp(spec) for spec in (*(of_role(asked.model, role) for role in keepers), answerer))
+    asking = Asking(telling, ours, score, keeping.count_tokens, asked.questions or 0, weights=weights)
     results: dict[str, EvalResult] = {}
     skipped: dict[str, str] = {}
     with backend_setup(asked, agents, runner, keeping, keepers["manager"], recipe.eval.temperature) as setup:
@@ -200,7 +222,7 @@ def backend_setup(
         return
     with TemporaryDirectory(ignore_cleanup_errors=True) as passing:
         folder = asked.out or Path(passing)
-        stamp = _stamp(of_role(asked.model, "manager"))
+        stamp = weights_stamp(of_role(asked.model, "manager"))
         with Gateway(keeper, embedder, folder / GATEWAY, identity=stamp, seed=asked.seed) as gateway:
             yield replace(setup, gateway=gateway, folder=folder)
 
@@ -224,7 +246,7 @@ def _priced(result: EvalResult, prices: tuple[float, float] | None) -> EvalResul
     return result.model_copy(update={"header": header.model_copy(update={"cost": round(cost, 6)})})
 
 
-def _stamp(spec: str) -> str:
+def weights_stamp(spec: str) -> str:
     """What tells the weights in a model's folder from others there before; "" for what is not in a folder here."""
     folder = folder_of(spec)
     if folder is None or not folder.is_dir():
@@ -265,9 +287,18 @@ def answering_of(agents: AgentsConfig, answerer: str, distill: bool) -> AgentsCo
 
 
 def _check(asked: EvalRequest) -> None:
-    for name, value in (("--sessions", asked.sessions), ("--limit", asked.limit), ("--top-k", asked.top_k)):
+    for name, value in (
+        ("--sessions", asked.sessions),
+        ("--limit", asked.limit),
+        ("--questions", asked.questions),
+        ("--top-k", asked.top_k),
+    ):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}, expected at least 1")
+    if asked.seed < 0:
+        raise ConfigError(f"--seed is {asked.seed}, expected at least 0")
+    if asked.prices is not None and not all(math.isfinite(price) and price >= 0 for price in asked.prices):
+        raise ConfigError(f"--prices are {asked.prices[0]:g},{asked.prices[1]:g}; expected two numbers of at least 0")
     if asked.budget < 0 or asked.concurrency < 1:
         raise ConfigError(f"--budget is {asked.budget}, --concurrency {asked.concurrency}; expected at least 0 and 1")
     if asked.score and asked.score not in ANSWER_SCORES:
@@ -289,15 +320,19 @@ def categories_of(names: Sequence[str], dataset: str) -> tuple[Category, ...]:
 
 def conversations_of(asked: EvalRequest) -> list[Conversation]:
     """The conversations that are asked for, truncated as asked."""
-    if asked.dataset == "village":
-        return generate(asked.seed, "test", asked.limit or 32, asked.sessions or 8)
-    found = load(asked.dataset, asked.path)
+    if asked.dataset in _GENERATED:
+        made = {"seed": asked.seed, "split": "test", "sessions": asked.sessions or 8}
+        found = load(asked.dataset, asked.path, conversations=asked.limit or 32, **made)
+    else:
+        found = load(asked.dataset, asked.path)
     if asked.conversations:
         known = {c.id for c in found}
         unknown = [name for name in asked.conversations if name not in known]
         if unknown:
             held = ", ".join(sorted(known)[:20])
-            raise ConfigError(f"--conversations names '{unknown[0]}', not in {asked.path}; it holds {held}")
+            raise ConfigError(
+                f"--conversations names '{unknown[0]}', not in {asked.path or asked.dataset}; it holds {held}"
+            )
         found = [c for c in found if c.id in set(asked.conversations)]
     found = found[: asked.limit] if asked.limit else found
     return [c.truncated(asked.sessions) for c in found] if asked.sessions else found

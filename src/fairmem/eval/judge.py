@@ -12,23 +12,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from fairmem.data.fields import read_records, text_of
-from fairmem.errors import DataError
+from fairmem.data.fields import get_or, read_records, text_of
+from fairmem.errors import CheckpointError, DataError
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.metrics import Interval, clustered_mean
 from fairmem.policy import Message, Prompt, SampleRequest
 from fairmem.seeds import derive
-from fairmem.trace import CallFailure
+from fairmem.trace import CallFailure, FailureKind
 
 Strictness = Literal["lenient", "strict"]
 PROMPTS: tuple[Strictness, ...] = get_args(Strictness)
@@ -86,6 +87,8 @@ class Judge:
             for i, reply in zip(open_cases, self.calls.sample(requests), strict=True):
                 if isinstance(reply, CallFailure):
                     found[i] = Verdict(None, f"{reply.kind}: {reply.message}")
+                    # The policy has insisted where waiting may help; this may come right with another seed.
+                    again += [i] if reply.kind is FailureKind.BAD_RESPONSE else []
                     continue
                 right = read_verdict(reply.text)
                 found[i] = Verdict(right, "" if right is not None else f"unparsable: {reply.text[-80:].strip()}")
@@ -140,15 +143,44 @@ def judged(result: EvalResult, judge: Judge) -> EvalResult:
     cases = [case_of(answer) for answer in asked]
     verdicts = {strictness: judge.verdicts(cases, strictness) for strictness in PROMPTS}
     by_question = {
-        (answer.conversation, answer.question): {name: verdicts[name][i].right for name in PROMPTS}
+        (answer.conversation, answer.question): {
+            "verdicts": {name: verdicts[name][i].right for name in PROMPTS},
+            "unjudged": {name: verdicts[name][i].why for name in PROMPTS if verdicts[name][i].right is None},
+        }
         for i, answer in enumerate(asked)
     }
+    unasked: dict[str, dict[str, Any]] = {"verdicts": {}, "unjudged": {}}
     answers = tuple(
-        answer.model_copy(update={"verdicts": by_question.get((answer.conversation, answer.question), {})})
+        answer.model_copy(update=by_question.get((answer.conversation, answer.question), unasked))
         for answer in result.answers
     )
     hashes = {**result.header.prompt_hashes, **{f"{name} judge": prompt_hash(name) for name in PROMPTS}}
     header = result.header.model_copy(update={"judge": judge.calls.name, "prompt_hashes": hashes})
+    return result.model_copy(update={"header": header, "answers": answers})
+
+
+def with_earlier_verdicts(result: EvalResult, path: Path) -> EvalResult:
+    """`result` with the verdicts that the evaluation at `path` has on the same answers, so that going on keeps them."""
+    if not path.is_file():
+        return result
+    try:
+        before = EvalResult.load(path)
+    except CheckpointError:  # The new one replaces it.
+        return result
+    known = {
+        (a.conversation, a.question, a.answer, a.gold): {"verdicts": a.verdicts, "unjudged": a.unjudged}
+        for a in before.answers
+        if a.verdicts
+    }
+    if not known:
+        return result
+    answers = tuple(
+        answer.model_copy(update=known.get((answer.conversation, answer.question, answer.answer, answer.gold), {}))
+        for answer in result.answers
+    )
+    judges = {name: digest for name, digest in before.header.prompt_hashes.items() if name.endswith(" judge")}
+    hashes = {**result.header.prompt_hashes, **judges}
+    header = result.header.model_copy(update={"judge": before.header.judge, "prompt_hashes": hashes})
     return result.model_copy(update={"header": header, "answers": answers})
 
 
@@ -192,23 +224,29 @@ class Agreement:
 def read_labels(path: Path) -> list[Label]:
     """Labelled verdicts: JSON lines (or one list) with `question`, `gold`, `answer` and `label`.
 
-    `label` is true or false, or "CORRECT" or "WRONG". Optional: `category`, `kind`, and `conversation`, the unit that
-    intervals treat as drawn (without it every case is its own).
+    `label` is true or false, or "CORRECT" or "WRONG"; cases whose label is null are not labelled yet and left out.
+    Optional: `category`, `kind`, `rubric` (a list of points), and `conversation`, the unit that intervals treat as
+    drawn (without it every case is its own).
 
     Raises:
-        DataError: no such file, or a record without one of these (named by number).
+        DataError: no such file, a record without one of these (named by number), or not one label.
     """
     labels: list[Label] = []
     for number, record in enumerate(read_records(path, "a file of labelled verdicts"), start=1):
         place = f"{path}: record {number}"
-        label = record.get("label")
+        label = record.get("label", "")
+        if label is None:
+            continue
         right = label if isinstance(label, bool) else {"CORRECT": True, "WRONG": False}.get(str(label).upper())
         if right is None:
             raise DataError(f"{place}: label should be true, false, CORRECT or WRONG, found {label!r}")
         question, gold, answer = (text_of(record, name, place) for name in ("question", "gold", "answer"))
         category, kind = (str(record.get(name, "")) for name in ("category", "kind"))
+        rubric = tuple(str(point) for point in get_or(record, "rubric", list, [], place))
         group = str(record.get("conversation", number))
-        labels.append(Label(JudgeCase(question, gold, answer, category, kind), right, group))
+        labels.append(Label(JudgeCase(question, gold, answer, category, kind, rubric), right, group))
+    if not labels:
+        raise DataError(f"{path}: not one case is labelled; write true or false into 'label'")
     return labels
 
 
@@ -223,9 +261,12 @@ def calibrate(labels: Sequence[Label], judge: Judge, strictness: Strictness) -> 
     label_right = (counts[True, True] + rejected) / n if n else float("nan")
     chance = judge_right * label_right + (1 - judge_right) * (1 - label_right)
     observed = (counts[True, True] + counts[False, False]) / n if n else float("nan")
+    mean = clustered_mean(same, [label.group for label in labels], method="t", resamples=1)
+    if not math.isnan(mean.low):
+        mean = replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
     return Agreement(
         strictness,
-        clustered_mean(same, [label.group for label in labels], method="t", resamples=1),
+        mean,
         (observed - chance) / (1 - chance) if n and chance < 1 else float("nan"),
         accepted / (accepted + counts[False, False]) if accepted + counts[False, False] else float("nan"),
         rejected / (rejected + counts[True, True]) if rejected + counts[True, True] else float("nan"),
@@ -240,6 +281,7 @@ def save_labels_template(result: EvalResult, path: Path) -> int:
         if answer.answer is not None:
             case = case_of(answer)
             fields = {"question": case.question, "gold": case.gold, "answer": case.answer, "label": None}
-            lines.append({**fields, "category": case.category, "kind": case.kind, "conversation": answer.conversation})
+            fields |= {"category": case.category, "kind": case.kind, "conversation": answer.conversation}
+            lines.append({**fields, **({"rubric": list(case.rubric)} if case.rubric else {})})
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return len(cast("list[object]", lines))

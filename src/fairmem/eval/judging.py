@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fairmem.eval.calls import RecordedCalls
+from fairmem.eval.evaluation import weights_stamp
+from fairmem.eval.folder_lock import locked
 from fairmem.eval.judge import PROMPTS, Agreement, Judge, calibrate, judged, read_labels, save_labels_template
+from fairmem.eval.live import LiveLines
 from fairmem.eval.page import Page, Table, to_text
 from fairmem.eval.report import format_result, write_eval_report
 from fairmem.eval.result import EvalResult
@@ -19,20 +22,27 @@ VERDICTS = "verdicts.jsonl"
 
 
 def judge_folder(
-    folder: Path, labels: Path | None, model: str, base_url: str, api_key_env: str, concurrency: int = 16
+    folder: Path,
+    labels: Path | None,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    concurrency: int = 16,
+    progress: Callable[[str], None] | None = None,
 ) -> str:
     """Judge the evaluation in `folder`, write verdicts and report there, and return the report.
 
-    `labels` is where to write the answers as cases to be labelled, if anywhere.
+    `labels` is where to write the answers as cases to be labelled, if anywhere; `progress` is told how it goes.
 
     Raises:
         CheckpointError: no evaluation there. EndpointError, ModelError: the judge cannot be opened.
     """
     result = EvalResult.load(folder / "eval.jsonl")
-    with _judge(model, base_url, api_key_env, concurrency, folder / VERDICTS) as judge:
-        result = judged(result, judge)
-    result.save(folder / "eval.jsonl")
-    write_eval_report(result, folder)
+    with locked(folder, "FOLDER"):
+        with _judge(model, base_url, api_key_env, concurrency, folder / VERDICTS, progress) as judge:
+            result = judged(result, judge)
+        result.save(folder / "eval.jsonl")
+        write_eval_report(result, folder)
     text = format_result(result)
     if labels is not None:
         text += f"\n{plural(save_labels_template(result, labels), 'case')} to label written to {labels}\n"
@@ -40,11 +50,18 @@ def judge_folder(
 
 
 def calibrate_file(
-    path: Path, folder: Path | None, model: str, base_url: str, api_key_env: str, concurrency: int = 16
+    path: Path,
+    folder: Path | None,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    concurrency: int = 16,
+    progress: Callable[[str], None] | None = None,
 ) -> str:
     """How the judge agrees with the labels in `path`, by both prompts; verdicts are kept in `folder` or beside them."""
     labels = read_labels(path)
-    with _judge(model, base_url, api_key_env, concurrency, (folder or path.parent) / VERDICTS) as judge:
+    file = (folder or path.parent) / VERDICTS
+    with _judge(model, base_url, api_key_env, concurrency, file, progress) as judge:
         found = [calibrate(labels, judge, strictness) for strictness in PROMPTS]
     right = sum(label.right for label in labels)
     headline = (f"{plural(len(labels), 'labelled case')}, {right} right, {len(labels) - right} wrong",)
@@ -52,10 +69,19 @@ def calibrate_file(
 
 
 @contextmanager
-def _judge(model: str, base_url: str, api_key_env: str, concurrency: int, file: Path) -> Generator[Judge, None, None]:
-    policy = open_ready(model, base_url, api_key_env)
+def _judge(
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    concurrency: int,
+    file: Path,
+    progress: Callable[[str], None] | None,
+) -> Generator[Judge, None, None]:
+    policy = open_ready(model, base_url, api_key_env, concurrency=concurrency)
     try:
-        yield Judge(RecordedCalls(policy, file, concurrency=concurrency))
+        live = None if progress is None else LiveLines(progress)
+        identity = weights_stamp(model)
+        yield Judge(RecordedCalls(policy, file, concurrency=concurrency, identity=identity, progress=live))
     finally:
         policy.close()
 

@@ -13,27 +13,56 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fairmem.eval.drawings import score_against_tokens
-from fairmem.eval.page import Page, Span, Table, to_html, to_markdown, to_text
+from fairmem.errors import CheckpointError
+from fairmem.eval.drawings import growth_by_memory, score_against_tokens, score_by_category
+from fairmem.eval.page import Figure, Page, Span, Table, to_html, to_markdown, to_text
 from fairmem.eval.report_json import interval_to_json, paired_to_json
+from fairmem.eval.rescore import BadKeys, without
 from fairmem.eval.result import EvalResult
 from fairmem.eval.summary import Summary, compare, summarise
 from fairmem.eval.tables import DASH, number, p_value, plural, signed, spread
 from fairmem.metrics import PairedResult
 
+MEMORIES = "memories.json"
 MEMORIES_FORMAT = "fairmem-memories"
 MEMORIES_VERSION = 1
 OURS = "ours"
 
 
-def format_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str]) -> str:
-    """The table as a terminal shows it."""
-    return to_text(_page(results, skipped)[0])
+def format_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], bad: BadKeys | None = None) -> str:
+    """The table as a terminal shows it; with `bad`, also without the questions it lists."""
+    return to_text(_page(results, skipped, bad)[0])
+
+
+def read_memories(folder: Path) -> tuple[dict[str, EvalResult], dict[str, str]]:
+    """(memory -> its evaluation, memory -> why it was skipped) of what `write_memories` left in `folder`.
+
+    Raises:
+        CheckpointError: there is no such table, or one of its evaluations is gone or damaged.
+    """
+    path = folder / MEMORIES
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (MEMORIES_FORMAT, MEMORIES_VERSION):
+            raise CheckpointError(f"{path}: no {MEMORIES_FORMAT} of version {MEMORIES_VERSION}")
+        names, skipped = list(content["memories"]), dict(content["skipped"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+    return {name: EvalResult.load(folder / name / "eval.jsonl") for name in names}, skipped
 
 
 def memories_content(results: Mapping[str, EvalResult], skipped: Mapping[str, str]) -> dict[str, Any]:
     """What `memories.json` holds; its layout is at the top of this file."""
     _, summaries, changes = _page(results, skipped)
+    return _content(results, skipped, summaries, changes)
+
+
+def _content(
+    results: Mapping[str, EvalResult],
+    skipped: Mapping[str, str],
+    summaries: Mapping[str, Summary],
+    changes: Mapping[str, PairedResult],
+) -> dict[str, Any]:
     return {
         "format": MEMORIES_FORMAT,
         "version": MEMORIES_VERSION,
@@ -56,21 +85,49 @@ def memories_content(results: Mapping[str, EvalResult], skipped: Mapping[str, st
     }
 
 
-def write_memories(results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path) -> None:
-    """Write `memories.json`, `memories.md` and `memories.html` to `folder`."""
-    page, summaries, _ = _page(results, skipped)
-    text = json.dumps(memories_content(results, skipped), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def write_memories(
+    results: Mapping[str, EvalResult], skipped: Mapping[str, str], folder: Path, bad: BadKeys | None = None
+) -> str:
+    """Write `memories.json`, `memories.md` and `memories.html` to `folder`; returns the table as text.
+
+    With `bad` the two pages also have the table without the questions it lists.
+    """
+    page, summaries, changes = _page(results, skipped, bad)
+    content = _content(results, skipped, summaries, changes)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     drawn = score_against_tokens(
         [(name, s.retrieval.prompt_tokens.mean, s.overall.mean) for name, s in summaries.items() if s.overall.n]
     )
-    for name, body in (("json", text), ("md", to_markdown(page)), ("html", to_html(page, drawn))):
+    html = to_html(page, drawn, _figures(results, summaries))
+    for name, body in (("json", text), ("md", to_markdown(page)), ("html", html)):
         partial = folder / f"memories.{name}.partial"
         partial.write_text(body, encoding="utf-8")
         os.replace(partial, folder / f"memories.{name}")
+    return to_text(page)
+
+
+def _figures(results: Mapping[str, EvalResult], summaries: Mapping[str, Summary]) -> tuple[Figure, ...]:
+    categories = dict.fromkeys(name for summary in summaries.values() for name in summary.categories)
+    bars = [
+        (
+            category,
+            [
+                (name, found.mean, found.low, found.high)
+                for name, summary in summaries.items()
+                if (found := summary.categories.get(category)) is not None
+            ],
+        )
+        for category in categories
+    ]
+    grown = [(name, [memory.growth for memory in result.memories]) for name, result in results.items()]
+    return (
+        Figure("Score by question category", "Mean score, with its 95 % interval.", score_by_category(bars)),
+        Figure("Memory growth", "Live entries after each session, mean over conversations.", growth_by_memory(grown)),
+    )
 
 
 def _page(
-    results: Mapping[str, EvalResult], skipped: Mapping[str, str]
+    results: Mapping[str, EvalResult], skipped: Mapping[str, str], bad: BadKeys | None = None
 ) -> tuple[Page, dict[str, Summary], dict[str, PairedResult]]:
     summaries = {name: summarise(result) for name, result in results.items()}
     changes = {
@@ -79,6 +136,8 @@ def _page(
         if OURS in results and name != OURS
     }
     tables = [_table(results, summaries, changes), _category_table(summaries)] if results else []
+    if results and bad is not None:
+        tables.append(_excluded_table(summaries, {name: without(result, bad) for name, result in results.items()}, bad))
     if skipped:
         tables.append(Table("Skipped", ("memory", "why"), tuple(skipped.items()), prose=True))
     first = next(iter(results.values()), None)
@@ -131,6 +190,25 @@ def _table(
     )
     spans = tuple((Span(s.overall.mean, s.overall.low, s.overall.high),) for s in summaries.values())
     return Table("By memory", tuple(columns), tuple(cells), note, spans)
+
+
+def _excluded_table(summaries: Mapping[str, Summary], rest: Mapping[str, EvalResult], bad: BadKeys) -> Table:
+    """The score of each memory with and without the questions that `bad` lists."""
+    cells: list[tuple[str, ...]] = []
+    for name, result in rest.items():
+        whole, left = summaries[name].overall, summarise(result).overall
+        cells.append(
+            (
+                name,
+                f"{number(whole.mean)} {spread(whole)}",
+                str(whole.n),
+                f"{number(left.mean)} {spread(left)}",
+                str(left.n),
+            )
+        )
+    most = max(result.header.excluded for result in rest.values())
+    note = f"{plural(most, 'question')} left out, whose gold answer {bad.source} lists as wrong."
+    return Table("Without known-bad keys", ("memory", "with", "n", "without", "n without"), tuple(cells), note)
 
 
 def _category_table(summaries: Mapping[str, Summary]) -> Table:

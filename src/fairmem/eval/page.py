@@ -77,6 +77,15 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing: an SVG element, taken as it is, with its heading and what it shows."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A report. `figure_file` is the picture that Markdown links to, `caption` says what it shows."""
 
@@ -116,8 +125,8 @@ def to_markdown(page: Page) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(page: Page, figure: str = "") -> str:
-    """`page` as one self-contained HTML file, with `figure`, an SVG element that is taken as it is."""
+def to_html(page: Page, figure: str = "", more: Sequence[Figure] = ()) -> str:
+    """`page` as one self-contained HTML file, with `figure`, an SVG element that is taken as it is, and `more` such."""
     title = escape(page.title)
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -130,12 +139,13 @@ def to_html(page: Page, figure: str = "") -> str:
         body.append(f'<section class="tiles">{"".join(_tile(tile) for tile in page.tiles)}</section>')
     first, *rest = page.tables or (None,)
     body += [_html_table(first)] if first else []
-    if figure:
-        body.append(
-            f"<section><h2>{escape(page.figure_title)}</h2>"
-            f'<figure role="img" aria-label="{escape(page.caption)}">{figure}'
-            f"<figcaption>{escape(page.caption)}</figcaption></figure></section>"
-        )
+    for drawn in (Figure(page.figure_title, page.caption, figure), *more):
+        if drawn.svg:
+            body.append(
+                f"<section><h2>{escape(drawn.title)}</h2>"
+                f'<figure role="img" aria-label="{escape(drawn.caption)}">{drawn.svg}'
+                f"<figcaption>{escape(drawn.caption)}</figcaption></figure></section>"
+            )
     body += [_html_table(table) for table in rest]
     if page.samples:
         cards = "".join(_card(sample) for sample in page.samples)

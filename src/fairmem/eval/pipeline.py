@@ -48,6 +48,7 @@ class Asking:
         score: How answers are scored.
         count_tokens: Of memory sizes and budgets.
         most_questions: Questions per conversation (0: all), drawn by the seed.
+        weights: What tells the models' weights from others under the same names.
         at_once: Conversations whose memories are built side by side.
     """
 
@@ -57,6 +58,7 @@ class Asking:
     count_tokens: Callable[[str], int]
     most_questions: int = 0
     at_once: int = 8
+    weights: str = ""
 
 
 def run_pipeline(
@@ -78,9 +80,10 @@ def run_pipeline(
     say = progress or (lambda _: None)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        more = {"questions": asking.most_questions, "answerer_max_tokens": asking.answerer.max_tokens}
-        if asking.answerer.distill:
-            more["distill"] = 1
+        more: dict[str, int | str] = {"questions": asking.most_questions}
+        more |= {"answerer_max_tokens": asking.answerer.max_tokens}
+        more |= {"weights": asking.weights} if asking.weights.strip() else {}
+        more |= {"distill": 1} if asking.answerer.distill else {}
         same_run(folder / RUN, header, conversations, **more)
     stages = [StageFile(folder / name if folder is not None else None) for name in (INDEX, SEARCH, ANSWERS)]
     index, found, answers = stages

@@ -56,7 +56,12 @@ def _judged(result: EvalResult, prompt: str) -> EvalResult:
         raise ConfigError("the evaluation has no verdicts; `fairmem judge FOLDER --model SPEC` asks for them")
     scores = [answer.verdicts.get(prompt) for answer in result.answers]
     answers = tuple(
-        answer.model_copy(update={"score": None if right is None else float(right)})
+        answer.model_copy(
+            update={
+                "score": None if right is None else float(right),
+                "failure": answer.failure or answer.unjudged.get(prompt),
+            }
+        )
         for answer, right in zip(result.answers, scores, strict=True)
     )
     digest = result.header.prompt_hashes.get(f"{prompt} judge", "")[:8]

@@ -92,7 +92,8 @@ class AnswerRecord(_Record):
         options: For multiple choice, the options; `alternatives` are other answers that count as right, `rubric` is
             what a judge checks, `kind` the dataset's own type of question.
         prompt_tokens: Of the answerer's prompt, `reply_tokens` of its reply, `seconds` its latency where measured.
-        verdicts: Judge prompt -> verdict of a judge, where one was asked.
+        verdicts: Judge prompt -> verdict of a judge, where one was asked; `unjudged` says why there is none, as
+            `kind: message`.
         keep: With memory distillation, what became of the list of entries that the reply keeps (a `ParseOutcome`); ""
             without. `kept` are entries on it, `grounds` entries shown that hold evidence, `kept_grounds` both.
     """
@@ -127,6 +128,7 @@ class AnswerRecord(_Record):
     kept: int = 0
     kept_grounds: int = 0
     grounds: int = 0
+    unjudged: dict[str, str] = {}
 
 
 class EvalResult(_Record):
@@ -154,6 +156,11 @@ class EvalResult(_Record):
             CheckpointError: absent, not an evaluation, of another version, or damaged (the line is named).
         """
         if not path.is_file():
+            if (path.parent / "memories.json").is_file():
+                held = sorted(each.parent.name for each in path.parent.glob("*/eval.jsonl"))
+                raise CheckpointError(
+                    f"{path.parent} holds several memories; give the folder of one: {', '.join(held)}"
+                )
             raise CheckpointError(f"{path}: no such evaluation; `fairmem train` and `fairmem eval --out` write them")
         try:
             lines = path.read_text(encoding="utf-8").splitlines()

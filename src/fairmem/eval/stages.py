@@ -14,6 +14,13 @@ from fairmem.eval.result import EvalHeader
 from fairmem.types import Conversation
 
 _MADE = ("calls", "failures", "excluded", "judge", "signature", "prompt_tokens", "reply_tokens", "cost")
+_PLURAL = {
+    "data": "other data",
+    "turns": "other turns in its conversations",
+    "weights": "other weights in the folder of its model",
+    "categories": "other categories",
+    "prompt_hashes": "other prompts",
+}
 
 
 class StageFile:
@@ -37,15 +44,18 @@ class StageFile:
         return [key for key in keys if key not in self.records]
 
 
-def same_run(path: Path, header: EvalHeader, conversations: Sequence[Conversation], **more: int) -> None:
+def same_run(path: Path, header: EvalHeader, conversations: Sequence[Conversation], **more: int | str) -> None:
     """Write what is run to `path`, or see that it is what was run there; `more` are settings besides the header.
+
+    A setting that an older version did not write down counts as the same.
 
     Raises:
         ConfigError: another setting, which is named. CheckpointError: the file is damaged.
     """
     asked = [[c.id, len(c.sessions), [[q.id, q.text, q.answer] for q in c.questions]] for c in conversations]
     settings = header.model_dump(mode="json", exclude=set(_MADE))
-    settings |= {"data": hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16], **more}
+    said = [[turn.id, turn.speaker, turn.text] for c in conversations for s in c.sessions for turn in s.turns]
+    settings |= {"data": _digest(asked), "turns": _digest(said), **more}
     settings = json.loads(json.dumps(settings))
     if not path.is_file():
         partial = path.with_name(path.name + ".partial")
@@ -57,11 +67,16 @@ def same_run(path: Path, header: EvalHeader, conversations: Sequence[Conversatio
     except ValueError as error:
         raise CheckpointError(f"{path}: damaged: {error}; delete the folder and start again") from error
     for name, value in settings.items():
-        if before.get(name) != value:
+        if name in before and before[name] != value:
+            what = _PLURAL.get(name, f"another {name}")
             raise ConfigError(
-                f"{path.parent} holds an evaluation with another {name} ({_short(before.get(name))}, here "
-                f"{_short(value)}); choose another folder"
+                f"{path.parent} holds an evaluation with {what} ({_short(before[name])}, here {_short(value)}); "
+                "choose another folder"
             )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _short(value: object) -> str:

@@ -25,7 +25,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:.75rem
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child{text-align:left;padding-left:0}
-.prose th,.prose td{text-align:left;white-space:normal;overflow-wrap:anywhere}
+.prose th,.prose td{text-align:left;white-space:normal}
+.prose td{overflow-wrap:anywhere;min-width:6.5rem}
 thead th{color:var(--soft);font-weight:500}
 tbody th{font-weight:500}
 tbody tr:last-child>*{border-bottom:0}
@@ -40,8 +41,8 @@ no-repeat}
 .line b{top:.02rem;width:.6rem;height:.6rem;margin-left:-.3rem}
 .before i,.before b{background:var(--before)}
 .after i,.after b{background:var(--after)}
-figure{margin:0}
-figure svg{width:100%;height:auto;display:block;color:var(--ink)}
+figure{margin:0;overflow-x:auto}
+figure svg{width:100%;min-width:30rem;height:auto;display:block;color:var(--ink)}
 summary{cursor:pointer;font-weight:600}
 article{border-top:1px solid var(--line);padding:.8rem 0 .4rem}
 dl{display:grid;grid-template-columns:5rem 1fr;gap:.15rem .75rem;margin:0}

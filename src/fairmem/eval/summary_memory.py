@@ -60,8 +60,10 @@ class SummaryMemory:
                 else:
                     summaries[i] = _summary_lines(reply.text) or summaries[i]
                     growth[i].append(len(summaries[i]))
-                    spent[i][1] += self._policy.count_tokens(plain_text(request.prompt))
-                    spent[i][2] += self._policy.count_tokens(reply.text)
+                    count = self._policy.count_tokens
+                    used = reply.usage or (count(plain_text(request.prompt)), count(reply.text))
+                    spent[i][1] += used[0]
+                    spent[i][2] += used[1]
         return [
             Built(
                 None if failures[i] else _summary_bank(conversation, summaries[i]),

@@ -154,6 +154,9 @@ def judge_table(sides: Mapping[str, Summary], judge: str) -> Table:
         f"Answers that {judge} calls right, by two prompts; published numbers mostly use a lenient one. Failed calls "
         "and replies without a verdict are unjudged and in no mean. How far to trust it: fairmem judge --calibrate."
     )
+    why = {name: failure_line(side.failures) for name, side in sides.items() if side.failures}
+    if why:
+        note += f" Unjudged: {'; '.join(f'{name}: {kinds}' for name, kinds in why.items())}."
     return Table("By a judge", ("category", *sides, *(f"unjudged {name}" for name in sides)), cells, note)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -154,9 +155,21 @@ def bootstrap_means(scored: np.ndarray, codes: np.ndarray, count: int, *, seed: 
     """Micro means [resamples] of samples of `count` whole clusters, drawn with replacement."""
     sums = np.bincount(codes, weights=scored, minlength=count)
     sizes = np.bincount(codes, minlength=count)
-    rng = numpy_rng(seed, "cluster-bootstrap", count)
-    drawn = rng.multinomial(count, np.full(count, 1.0 / count), size=resamples)
+    # A report has hundreds of intervals over the same clusters, and drawing is most of their cost.
+    drawn = (_kept_draws if count * resamples <= _KEPT else _draws)(seed, count, resamples)
     return (drawn @ sums) / (drawn @ sizes)
+
+
+_KEPT = 1_000_000
+"""Largest table of draws that is kept (8 MB)."""
+
+
+def _draws(seed: int, count: int, resamples: int) -> np.ndarray:
+    """How often each cluster is in each sample [resamples, count]."""
+    return numpy_rng(seed, "cluster-bootstrap", count).multinomial(count, np.full(count, 1.0 / count), size=resamples)
+
+
+_kept_draws = lru_cache(maxsize=16)(_draws)
 
 
 def expanded_percentiles(means: np.ndarray, count: int, confidence: float) -> tuple[float, float]:
@@ -187,6 +200,7 @@ def student_t_cdf(t: float, df: int) -> float:
     return 0.5 + inside / 2.0
 
 
+@lru_cache(maxsize=1024)
 def student_t_quantile(p: float, df: int) -> float:
     """The t with P(T <= t) = `p`, 0.5 <= p < 1, by bisection to double precision."""
     low, high = 0.0, 1.0

@@ -74,6 +74,7 @@ class Sample:
             distribution; endpoints: as they report them), one per sampled token; empty if the backend gives none.
         text: The sampled text without special tokens.
         stop: Why the model stopped.
+        usage: Tokens of prompt and reply as an endpoint reports them; None where it does not, or there is none.
     """
 
     prompt_text: str
@@ -82,6 +83,7 @@ class Sample:
     logprobs: tuple[float, ...]
     text: str
     stop: StopReason
+    usage: tuple[int, int] | None = None
 
 
 Reply: TypeAlias = Sample | CallFailure

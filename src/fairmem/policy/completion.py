@@ -60,6 +60,9 @@ def read_completion(text: str, request: SampleRequest) -> CallFailure | tuple[Sa
         content = ""
     if not isinstance(content, str):
         return _bad(f"no text in its first choice: {_quoted(text)}")
+    # Half a surrogate pair, as of an emoji cut by the token limit, is text that no file can hold.
+    content = content.encode("utf-8", "replace").decode()
+    usage = body.get("usage")
     sample = Sample(
         prompt_text=plain_text(request.prompt),
         prompt_ids=(),
@@ -67,10 +70,18 @@ def read_completion(text: str, request: SampleRequest) -> CallFailure | tuple[Sa
         logprobs=_logprobs(choice),
         text=content,
         stop=StopReason.LENGTH if reason == "length" else StopReason.EOS,
+        usage=_usage(usage),
     )
-    usage = body.get("usage")
     prompt = _count(usage, "prompt_tokens", sample.prompt_text)
     return sample, (prompt, _count(usage, "completion_tokens", content))
+
+
+def _usage(usage: Any) -> tuple[int, int] | None:
+    """(prompt, completion) tokens if the endpoint reports both."""
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
+    if len(counts) != 2 or not all(isinstance(count, int) and count >= 0 for count in counts):
+        return None
+    return (counts[0], counts[1])
 
 
 def _logprobs(choice: dict[str, Any]) -> tuple[float, ...]:

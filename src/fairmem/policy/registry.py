@@ -124,17 +124,27 @@ def weights_digest(model: str) -> str | None:
     return digest.hexdigest()
 
 
-def open_ready(spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", **local: Any) -> Policy:
+def open_ready(
+    spec: str,
+    base_url: str,
+    api_key_env: str,
+    *,
+    family: Family = "instruct",
+    concurrency: int = 16,
+    **local: Any,
+) -> Policy:
     """Open `spec`, and if it is an endpoint make sure that it answers before any work starts.
 
-    `base_url` (empty: the endpoint's default), `api_key_env` and `family` are for endpoints, `local` for models here.
+    `base_url` (empty: the endpoint's default), `api_key_env`, `family` and `concurrency` (most requests in flight) are
+    for endpoints, `local` for models here.
 
     Raises:
         EndpointError: the endpoint cannot serve the run; otherwise as `open_policy`.
     """
     if not spec.startswith("openai:"):
         return open_policy(spec, **local)
-    policy = open_policy(spec, base_url=base_url or None, api_key_env=api_key_env, family=family)
+    asked = {"api_key_env": api_key_env, "family": family, "concurrency": concurrency}
+    policy = open_policy(spec, base_url=base_url or None, **asked)
     if isinstance(policy, OpenAIPolicy):
         policy.check()
     return policy

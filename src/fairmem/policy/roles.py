@@ -29,7 +29,7 @@ def of_role(spec: str, role: Role) -> str:
 
 
 def open_writers(
-    spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", **local: Any
+    spec: str, base_url: str, api_key_env: str, *, family: Family = "instruct", concurrency: int = 16, **local: Any
 ) -> dict[Role, Policy]:
     """The models that write memory, by role, those of a single agent and of a writer among them; see `open_ready`.
 
@@ -37,6 +37,6 @@ def open_writers(
         FairmemError: as `open_ready`.
     """
     if not is_pair(spec):
-        one = open_ready(spec, base_url, api_key_env, family=family, **local)
+        one = open_ready(spec, base_url, api_key_env, family=family, concurrency=concurrency, **local)
         return {"extractor": one, "manager": one, "single": one, "writer": one}
     return {role: open_ready(of_role(spec, role), base_url, api_key_env, **local) for role in WRITERS}

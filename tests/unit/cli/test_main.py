@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,25 @@ def test_a_wrong_command_line_is_one_line_and_code_2(
     err = capsys.readouterr().err
     assert err.startswith("fairmem: error: ") and expected in err
     assert err.count("\n") == 1
+
+
+def test_what_the_machine_refuses_is_one_line_and_a_fault_of_ours_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised: OSError = PermissionError(errno.EACCES, "Permission denied", "/root/x")
+
+    def fail(_: object) -> int:
+        raise raised
+
+    monkeypatch.setattr(demo, "run", fail)
+    assert main(["demo"]) == 2
+    assert capsys.readouterr().err == "fairmem: error: /root/x: Permission denied\n"
+    raised = OSError(errno.ENOSPC, "No space left on device")
+    assert main(["demo"]) == 2
+    assert capsys.readouterr().err == "fairmem: error: No space left on device\n"
+    raised = OSError(errno.EBADF, "Bad file descriptor")
+    with pytest.raises(OSError, match="Bad file"):
+        main(["demo"])
 
 
 def test_an_interrupt_is_code_130_with_a_line_on_what_was_kept(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairmem.data import DATASETS, identify, present
+from fairmem.data import DATASETS, identify, load, present
 from fairmem.data.identify import looks_like
 from fairmem.errors import ConfigError, DataError
 from tests.unit.data.samples import tiny_locomo
@@ -114,3 +114,31 @@ def test_the_shared_development_file_is_identified() -> None:
         590,
     )
     assert len(found.notes) == 2
+
+
+def test_a_part_of_a_published_set_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text("\ufeff" + json.dumps([item()]), encoding="utf-8")  # as some editors save it
+    text = str(identify(path))
+    assert "1 conversation, " in text and "1 of the published 500 questions: a part, or another release" in text
+
+
+def test_half_a_surrogate_pair_in_a_file_is_replaced_and_pairs_stay(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([item(question="\ud83d \U0001f600?")]))
+    question = load("longmemeval", path)[0].questions[0]
+    assert question.text.startswith("? \U0001f600?")
+    question.text.encode()
+
+
+def test_a_table_of_something_else_is_of_no_known_dataset(tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="of no known dataset"):
+        identify(path)
+
+
+def test_copies_are_found_by_the_name_of_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "longmemeval").mkdir()
+    (tmp_path / "longmemeval" / "sample.json").write_text("[]")
+    assert [file.name for file in present(DATASETS["longmemeval"], tmp_path)] == ["sample.json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,33 @@ def test_tokens_are_counted_over_all_calls_replayed_or_not(tmp_path: Path) -> No
     assert (first.prompt_tokens, first.reply_tokens) == (again.prompt_tokens, again.reply_tokens)
     assert again.tokens(request("ab")) == (first.prompt_tokens, 4)  # "ab!" and the end of the message
     assert again.seconds(request("ab")) == json.loads(path.read_text())["seconds"]
+
+
+def test_a_file_cut_by_a_kill_is_shortened_in_place_and_never_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.write_text('{"request": "x"}\n{"request": "y"}\n{"req')
+    before = path.stat().st_ino
+    with path.open("a") as other:  # whoever else has it open goes on at its end
+        assert len(read_lines(path)) == 2
+        other.write('{"request": "z"}\n')
+    assert path.stat().st_ino == before
+    assert [line["request"] for line in read_lines(path)] == ["x", "y", "z"]
+
+
+class Metered(ScriptedPolicy):
+    """Says what a call used, as endpoints do."""
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        replies = super().sample(requests)
+        return [reply if isinstance(reply, CallFailure) else replace(reply, usage=(70, 9)) for reply in replies]
+
+
+def test_tokens_are_those_the_endpoint_reports_also_when_the_call_is_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    for policy in (Metered(echo), ScriptedPolicy(echo)):
+        calls = RecordedCalls(policy, path)
+        reply = calls.sample([request("a")])[0]
+        assert (calls.prompt_tokens, calls.reply_tokens) == (70, 9)
+        assert not isinstance(reply, CallFailure) and reply.usage == (70, 9)
+        assert calls.spent(reply.prompt_text, reply.text) == (70, 9)
+    assert calls.spent("one two", "three") == (calls.count_tokens("one two"), calls.count_tokens("three"))

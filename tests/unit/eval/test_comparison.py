@@ -104,3 +104,10 @@ def test_an_evaluation_is_found_in_its_folder_and_in_that_of_a_run(tmp_path: Pat
     assert load_evaluation(tmp_path / "eval_after.jsonl") == result(FIRST)
     with pytest.raises(CheckpointError, match=r"no/eval\.jsonl: no such evaluation|no: no such evaluation"):
         load_evaluation(tmp_path / "no")
+
+
+def test_budget_seed_and_judge_that_differ_are_shown() -> None:
+    first = result(FIRST)
+    header = first.header.model_copy(update={"budget": 500, "seed": 7, "judge": "j"})
+    found = compare_results(first, first.model_copy(update={"header": header}))
+    assert found.differs == ("budget\t0\t500", "seed\t0\t7", "judge\t\tj")

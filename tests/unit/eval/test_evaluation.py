@@ -1,17 +1,32 @@
 """Under which settings `fairmem eval` plays a model."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fairmem.config import AgentsConfig
+from fairmem.data import load
 from fairmem.errors import ConfigError
-from fairmem.eval.evaluation import EvalRequest, agents_of, answering_of, categories_of, evaluate_dataset
+from fairmem.eval.evaluation import (
+    EvalRequest,
+    agents_of,
+    answering_of,
+    categories_of,
+    conversations_of,
+    evaluate_dataset,
+)
+from fairmem.eval.folder_lock import locked
 from fairmem.eval.result import EvalResult
 from fairmem.policy import ScriptedPolicy
 from tests.unit.data.test_longmemeval import item
+from tests.unit.policy.conftest import Endpoint, completion, endpoint, model_folder
+
+__all__ = ["endpoint", "model_folder"]
 
 TRAINED = AgentsConfig(chunks_per_session=3, shown_per_speaker=5, retriever="bm25")
 
@@ -101,6 +116,12 @@ def test_multiple_choice_is_scored_by_the_option_picked(tmp_path: Path) -> None:
         ({"score": "f2"}, "score 'f2' is unknown"),
         ({"memories": ("mem9",)}, "memory 'mem9' is unknown; expected some of none, full, last"),
         ({"categories": ("riddle",)}, "category 'riddle' is unknown"),
+        ({"questions": 0}, "--questions is 0, expected at least 1"),
+        ({"seed": -1}, "--seed is -1, expected at least 0"),
+        ({"prices": (float("nan"), 1.0)}, "--prices are nan,1; expected two numbers of at least 0"),
+        ({"prices": (0.0, -2.0)}, "--prices are 0,-2"),
+        ({"path": Path("locomo10.json")}, "'village' is generated and takes no path, found locomo10.json"),
+        ({"conversations": ("conv-1",), "limit": 1}, "--conversations names 'conv-1', not in village"),
     ],
 )
 def test_a_wrong_option_gets_one_line_before_any_work(change: dict[str, Any], complaint: str) -> None:
@@ -175,3 +196,102 @@ def test_what_an_answerer_keeps_is_in_the_result_and_in_the_report(tmp_path: Pat
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert set(written["summary"]["distillation"]) == {"kept", "precision", "recall", "formed"}
     assert evaluate_dataset(asked) == report  # resumed
+
+
+def test_a_model_trained_anew_in_its_folder_does_not_go_on_with_the_old_ones_answers(
+    tmp_path: Path, model_folder: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(model_folder, model)
+    asked = EvalRequest(
+        "village", model=str(model), sessions=1, limit=1, questions=1, memories=("none",), out=tmp_path / "o"
+    )
+    evaluate_dataset(asked)
+    evaluate_dataset(asked)
+    weights = next(model.glob("*.safetensors"))
+    os.utime(weights, ns=(1, 1))
+    with pytest.raises(ConfigError, match="other weights in the folder of its model"):
+        evaluate_dataset(asked)
+
+
+def test_two_evaluations_in_one_folder_at_once_are_refused(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(ConfigError, match="another process is at work"):
+        evaluate_dataset(EvalRequest("village", model="scripted", sessions=1, limit=1, out=tmp_path))
+
+
+def test_going_on_keeps_the_verdicts_of_a_judge(tmp_path: Path) -> None:
+    asked = EvalRequest("village", model="scripted", sessions=1, limit=1, out=tmp_path)
+    evaluate_dataset(asked)
+    before = EvalResult.load(tmp_path / "eval.jsonl")
+    judged = before.model_copy(
+        update={
+            "header": before.header.model_copy(update={"judge": "j"}),
+            "answers": tuple(a.model_copy(update={"verdicts": {"lenient": True}}) for a in before.answers),
+        }
+    )
+    judged.save(tmp_path / "eval.jsonl")
+    evaluate_dataset(asked)
+    after = EvalResult.load(tmp_path / "eval.jsonl")
+    assert after.header.judge == "j" and {a.verdicts["lenient"] for a in after.answers} == {True}
+
+
+def test_patterns_are_those_of_the_seed_and_of_the_test_split() -> None:
+    first, second = (
+        conversations_of(EvalRequest("village_patterns", sessions=2, limit=2, seed=seed)) for seed in (0, 1)
+    )
+    assert len(first) == 2 and {len(talk.sessions) for talk in first} == {2}
+    assert first != second and first == conversations_of(EvalRequest("village_patterns", sessions=2, limit=2))
+    assert first[0] == load("village_patterns", split="test", conversations=2, sessions=2)[0]
+
+
+def test_an_endpoint_is_asked_as_many_at_once_as_told(
+    tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    made = httpx.Limits
+
+    def limits(**fields: Any) -> httpx.Limits:
+        opened.append(fields["max_connections"])
+        return made(**fields)
+
+    monkeypatch.setattr(httpx, "Limits", limits)
+    endpoint.otherwise = lambda body: completion("<answer>no information</answer>")
+    evaluate_dataset(
+        EvalRequest(
+            "village",
+            model="openai:m",
+            base_url=endpoint.base_url,
+            sessions=1,
+            limit=1,
+            memories=("none",),
+            concurrency=40,
+        )
+    )
+    assert opened == [40]
+
+
+def test_tokens_of_a_build_are_those_the_endpoint_reports(tmp_path: Path, endpoint: Endpoint) -> None:
+    endpoint.otherwise = lambda body: completion("[]")  # its usage says 5 and 2 tokens
+    asked = EvalRequest(
+        "village", model="openai:m", base_url=endpoint.base_url, sessions=2, limit=1, questions=2, out=tmp_path
+    )
+    evaluate_dataset(asked)
+    header = EvalResult.load(tmp_path / "eval.jsonl").header
+    assert header.calls > 2
+    assert (header.prompt_tokens, header.reply_tokens) == (5 * header.calls, 2 * header.calls)
+
+
+def test_half_an_emoji_in_a_reply_does_not_stop_an_evaluation(tmp_path: Path, endpoint: Endpoint) -> None:
+    endpoint.otherwise = lambda body: completion("<answer>yes \ud83d</answer>")
+    asked = EvalRequest(
+        "village",
+        model="openai:m",
+        base_url=endpoint.base_url,
+        sessions=1,
+        limit=1,
+        questions=2,
+        memories=("none",),
+        out=tmp_path,
+    )
+    evaluate_dataset(asked)
+    assert {answer.answer for answer in EvalResult.load(tmp_path / "eval.jsonl").answers} == {"yes ?"}

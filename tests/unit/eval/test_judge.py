@@ -14,12 +14,15 @@ from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.judge import (
     Judge,
     JudgeCase,
+    Label,
     calibrate,
+    case_of,
     judge_prompt,
     judged,
     prompt_hash,
     read_labels,
     read_verdict,
+    save_labels_template,
 )
 from fairmem.policy import Prompt, Reply, SampleRequest, ScriptedPolicy
 from fairmem.trace import CallFailure, FailureKind
@@ -170,7 +173,7 @@ def test_unjudged_labels_are_counted_and_in_no_share(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ({"question": "q", "gold": "g", "answer": "a", "label": None}, "record 1: label should be true, false"),
+        ({"question": "q", "gold": "g", "answer": "a", "label": 2}, "record 1: label should be true, false"),
         ({"question": "q", "gold": "g", "label": True}, "record 1: key 'answer' is missing"),
     ],
 )
@@ -180,3 +183,38 @@ def test_a_bad_file_of_labels_gets_one_clear_line(tmp_path: Path, line: object, 
     with pytest.raises(DataError, match=complaint) as caught:
         read_labels(path)
     assert "\n" not in str(caught.value)
+
+
+def test_cases_to_label_keep_their_rubric_and_those_without_a_label_wait(tmp_path: Path) -> None:
+    made = result([[1.0, 0.0]])
+    answer = made.answers[0].model_copy(update={"rubric": ("names Lodz", "names the year")})
+    path = tmp_path / "labels.jsonl"
+    assert save_labels_template(made.model_copy(update={"answers": (answer, made.answers[1])}), path) == 2
+    with pytest.raises(DataError, match="not one case is labelled; write true or false into 'label'"):
+        read_labels(path)
+    first, second = path.read_text().splitlines()
+    path.write_text(first.replace('"label": null', '"label": true') + "\n" + second + "\n")
+    labels = read_labels(path)
+    assert [(label.case, label.right) for label in labels] == [(case_of(answer), True)]
+    assert labels[0].case.rubric == ("names Lodz", "names the year")
+
+
+class Stumbling(ScriptedPolicy):
+    """Sends an answer that is no completion, unless it is asked with another seed."""
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        failure = CallFailure(kind=FailureKind.BAD_RESPONSE, message="no choices in it")
+        return [failure if r.temperature == 0 else super(Stumbling, self).sample([r])[0] for r in requests]
+
+
+def test_an_answer_that_is_no_completion_is_asked_again() -> None:
+    verdicts = Judge(RecordedCalls(Stumbling(lambda prompt, seed: "CORRECT"))).verdicts([CASE], "strict")
+    assert [verdict.right for verdict in verdicts] == [True]
+
+
+def test_agreement_stays_within_zero_and_one() -> None:
+    cases = [JudgeCase(f"q{number}", "Lodz", "x", "single_hop") for number in range(3)]
+    labels = [Label(case, number == 0, str(number)) for number, case in enumerate(cases)]
+    found = calibrate(labels, Judge(RecordedCalls(ScriptedPolicy(lambda prompt, seed: "WRONG"))), "strict")
+    # 2 of 3 agree; Student's t over 3 groups reaches beyond both ends.
+    assert (round(found.agreement.mean, 3), found.agreement.low, found.agreement.high) == (0.667, 0.0, 1.0)

@@ -14,7 +14,7 @@ from fairmem.data.village import generate
 from fairmem.episodes import build_runner
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.eval import EvalHeader, EvalResult, evaluate, make_header
-from fairmem.eval.backends import BackendSetup, OurMemory, build_backend
+from fairmem.eval.backends import BackendSetup, OurMemory, build_backend, spent_by
 from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.pipeline import ANSWERS, INDEX, SEARCH, Asking, run_pipeline
 from fairmem.memory import Bm25Retriever
@@ -182,4 +182,17 @@ def test_the_files_of_a_question_hold_what_was_found_its_tokens_and_its_prompt(t
 def test_memory_is_built_by_the_runner_that_trains() -> None:
     policy = ScriptedPolicy()
     runner = build_runner(RECIPE, {"extractor": policy, "manager": policy, "answerer": policy})
-    assert OurMemory(runner, policy.count_tokens)._runner is runner
+    assert OurMemory(runner, spent_by(policy))._runner is runner
+
+
+def test_other_turns_or_weights_under_the_same_names_are_refused(tmp_path: Path) -> None:
+    run(tmp_path / "a", ScriptedPolicy())
+    path = tmp_path / "a" / "run.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "turns": "0123456789abcdef"}))
+    with pytest.raises(ConfigError, match=r"holds an evaluation with other turns in its conversations \(0123456789"):
+        run(tmp_path / "a", ScriptedPolicy())
+    # A folder of an older version did not say; it goes on.
+    del settings["turns"]
+    path.write_text(json.dumps(settings))
+    run(tmp_path / "a", ScriptedPolicy())

@@ -11,6 +11,7 @@ import pytest
 
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.eval import EvalResult, format_result, report_run, write_eval_report
+from fairmem.eval.style import CSS
 from tests.unit.eval.build import answer, memory, result, run_folder
 
 VOID = {"meta", "br", "img", "hr"}
@@ -302,3 +303,10 @@ def test_a_run_whose_answerer_lists_what_it_keeps_shows_it_before_and_after(tmp_
     plain = run_folder(tmp_path / "plain", result([[1.0]]), result([[1.0]]))
     report_run(plain)
     assert "Memory distillation" not in (plain / "report.md").read_text(encoding="utf-8")
+
+
+def test_words_in_tables_of_text_are_not_cut_and_drawings_keep_a_size_that_can_be_read() -> None:
+    # Cells may break anywhere, so that a path of 200 letters fits; a row's name and a heading only between words.
+    assert ".prose td{overflow-wrap:anywhere;min-width:6.5rem}" in CSS
+    assert "overflow-wrap" not in CSS.split(".prose th,.prose td{")[1].split("}")[0]
+    assert "figure svg{width:100%;min-width:30rem;" in CSS and "figure{margin:0;overflow-x:auto}" in CSS
