@@ -23,6 +23,7 @@ from fairmem.cli import (
     judge,
     lab,
     lengths,
+    plan,
     pretrain,
     report,
     reproduce,
@@ -33,7 +34,7 @@ from fairmem.errors import FairmemError
 
 __all__ = ["build_parser", "main", "parse"]
 
-_COMMANDS = (train, seeds, reproduce, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, drift)
+_COMMANDS = (train, seeds, reproduce, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, plan, drift)
 
 
 class _Parser(argparse.ArgumentParser):
