@@ -18,6 +18,7 @@ from fairmem.cli import (
     compare,
     data,
     demo,
+    doctor,
     drift,
     evaluate,
     judge,
@@ -34,7 +35,23 @@ from fairmem.errors import FairmemError
 
 __all__ = ["build_parser", "main", "parse"]
 
-_COMMANDS = (train, seeds, reproduce, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, plan, drift)
+_COMMANDS = (
+    train,
+    seeds,
+    reproduce,
+    evaluate,
+    judge,
+    compare,
+    report,
+    lab,
+    lengths,
+    demo,
+    data,
+    pretrain,
+    plan,
+    doctor,
+    drift,
+)
 
 
 class _Parser(argparse.ArgumentParser):
