@@ -23,8 +23,10 @@ class Assumption:
 
 
 ASSUMPTIONS: dict[str, Assumption] = {
-    "facts.per_turn": Assumption(1.35, "facts", "the released Memory-R2 model keeps about 916 entries of 680 turns"),
-    "facts.chars": Assumption(110, "characters", "the same: 19.8 words an entry"),
+    "facts.per_turn": Assumption(
+        1.35, "facts", "the released Memory-R2 model: 916 entries of 680 turns; village says its own"
+    ),
+    "facts.chars": Assumption(110, "characters", "the same: 19.8 words an entry; village says its own"),
     "answer.chars": Assumption(450, "characters", "a few sentences of thought and an answer of at most 10 words"),
     "text.chars_per_token": Assumption(
         3.45,

@@ -82,10 +82,10 @@ def _time(stage: StagePlan) -> list[str]:
 def _memory(plan: Plan) -> list[str]:
     memory = plan.memory
     assert memory is not None
-    lines = [f"memory per GPU, of {memory.usable / GIB:.1f} GiB that may be used:"]
-    lines += [f"  {size / GIB:>8.1f} GiB  {name}" for name, size in memory.parts.items()]
+    lines = [f"memory per GPU, of {_size(memory.usable)} that may be used:"]
+    lines += [f"  {_size(size):>12}  {name}" for name, size in memory.parts.items()]
     lines.append(
-        f"  learning {memory.learning / GIB:.1f} GiB, sampling {memory.sampling / GIB:.1f} GiB; largest micro-batch "
+        f"  learning {_size(memory.learning)}, sampling {_size(memory.sampling)}; largest micro-batch "
         f"{memory.largest_micro:,} tokens (learner.micro_tokens = {memory.micro_tokens:,})"
     )
     lines += [f"  does not fit: {problem}" for problem in memory.problems] or ["  fits"]
@@ -147,6 +147,10 @@ def as_values(plan: Plan) -> dict[str, Any]:
         "notes": list(plan.notes),
         "assumptions": dict(plan.setup.assumptions.values),
     }
+
+
+def _size(size: float) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= GIB or not size else f"{size / 2**20:.1f} MiB"
 
 
 def _span(seconds: float) -> str:

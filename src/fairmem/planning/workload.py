@@ -26,6 +26,7 @@ from fairmem.policy import Family, Policy, folder_of
 from fairmem.policy.model_folder import read_family
 from fairmem.seeds import derive
 from fairmem.trace import Branch, EpisodeTree, Role, RoleTurn
+from fairmem.types import Conversation
 
 _PLAYED = 4
 """Conversations of a step that are played; of more, these stand for all."""
@@ -191,7 +192,7 @@ def _step(
     plans = talks(at, StepPlan(done, number - 1, stage, 0))
     played = plans[:_PLAYED]
     scale = len(plans) / len(played)
-    writer, answerer = _stand_ins(at, count, assumptions)
+    writer, answerer = _stand_ins(at, count, _told(assumptions, [plan.conversation for plan in played]))
     trees = _play(at, played, writer, answerer)
     copies = [_copies(plan) for plan in played]
     weights: dict[int, tuple[float, Branch, RoleTurn]] = {
@@ -216,6 +217,19 @@ def _step(
         rows=_rows(at, trees, played, scale),
         entries=sum(tree.branches[0].bank_entries for tree in trees) / len(trees),
     )
+
+
+def _told(assumptions: Assumptions, talks: Sequence[Conversation]) -> Assumptions:
+    """With as many facts, as long as, the conversations themselves say they hold; as they are where none does.
+
+    A generator knows what is worth remembering. What was set by hand stays.
+    """
+    facts = [delta.content for talk in talks for delta in talk.deltas]
+    turns = sum(len(session.turns) for talk in talks for session in talk.sessions)
+    if not facts or not turns:
+        return assumptions
+    known = {"facts.per_turn": len(facts) / turns, "facts.chars": sum(map(len, facts)) / len(facts)}
+    return assumptions.with_values({name: v for name, v in known.items() if name not in assumptions.changed})
 
 
 def _stand_ins(recipe: Recipe, count: Callable[[str], float], assumptions: Assumptions) -> tuple[StandIn, StandIn]:
