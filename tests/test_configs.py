@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fairmem.cli import main, parse
 from fairmem.config import find_recipe, load_recipe, save_resolved, shipped_recipes
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -187,3 +188,39 @@ def test_the_mem_alpha_recipe_holds_the_published_settings() -> None:
     assert found == MEM_ALPHA
     sources = [part.source for part in recipe.data.mix]
     assert len(set(sources)) == 8 and recipe.data.test_source == "memory_agent_bench"
+
+
+REAL = sorted(path.stem for path in RECIPES if path.stem.startswith("memory_r2_qwen"))
+
+
+def test_there_is_a_recipe_for_each_real_model() -> None:
+    assert REAL == ["memory_r2_qwen2.5_3b", "memory_r2_qwen2.5_7b", "memory_r2_qwen3_4b"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_figures_a_recipe_opens_with_are_those_of_its_command(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    shown = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+    first = next(index for index, line in enumerate(shown) if line.startswith("fairmem plan"))
+    command = f"{shown[first].removesuffix(chr(92))} {shown[first + 1]}".split()
+    monkeypatch.chdir(tmp_path)  # where there is no locomo10.json, so that averages are planned with
+    assert main(command[1:]) == 0
+    table = capsys.readouterr().out.split("\n")[:-1]
+    start = next(index for index, line in enumerate(shown) if line.startswith("GPUs "))
+    assert [line.split() for line in shown[start : start + len(table)]] == [line.split() for line in table]
+    assert len(table) > 6 and not shown[start + len(table)].startswith(("8x", "4x", "16x"))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_recipe_for_a_real_model_claims_no_score_and_goes_through_the_curriculum(name: str) -> None:
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    assert "No score is claimed" in text and "Estimated, not measured" in text
+    recipe = load_recipe(name)
+    assert [stage.sessions for stage in recipe.stages] == [8, 16, 32]
+    assert recipe.answerer.path.startswith("openai:") and recipe.checkpoint.every == 1
+    assert not {*recipe.data.train, *recipe.data.validation} & {*recipe.data.test}
+    for line in text.splitlines():  # the commands it shows
+        if line.startswith("#   fairmem train"):
+            parse(line.removeprefix("#   fairmem ").split())

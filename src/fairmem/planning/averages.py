@@ -32,7 +32,7 @@ class Average:
 
 
 AVERAGES: dict[str, Average] = {
-    "locomo": Average(29, 23.2, 136.7, 5.1, 57.8, "LoCoMo's conv-43, conv-44 and conv-47: 88 sessions, 2,044 turns"),
+    "locomo": Average(29, 23.2, 136.7, 5.1, 57.7, "LoCoMo's conv-43, conv-44 and conv-47: 88 sessions, 2,044 turns"),
 }
 """Dataset -> mean sizes. `tests/unit/planning/test_averages.py` measures them again where the data is."""
 

@@ -59,7 +59,7 @@ _TABLE = (
 GPUS: dict[str, Gpu] = {gpu.name: gpu for gpu in _TABLE}
 """Name -> GPU."""
 
-_ASKED = re.compile(r"(?:(\d+)x)?(\S.*)", re.IGNORECASE)
+_ASKED = re.compile(r"(?:(\d+)\s*x\s*)?(\S.*)", re.IGNORECASE)
 
 
 def _key(name: str) -> str:
@@ -103,7 +103,7 @@ def read_machine(text: str, per_node: int | None = None) -> Machine:
         near = difflib.get_close_matches(_key(name), by_key, n=1)
         hint = f"; did you mean {by_key[near[0]].name}?" if near else ""
         raise ConfigError(f"GPUs '{text}': expected COUNTxKIND, as in 8xH100, of {', '.join(GPUS)}{hint}")
-    most = per_node or gpu.per_node
+    most = gpu.per_node if per_node is None else per_node
     if most < 1:
         raise ConfigError(f"GPUs per node is {most}, expected at least 1")
     return Machine(gpu, count, min(most, count))
