@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trees(run: Path) -> list[EpisodeTree]:
-    return list(read_trace(run / "trace" / "step-000001.jsonl")[1])
+    return list(read_trace(run / "trace" / "step-000001.jsonl"))
 
 
 def test_calls_questions_waves_and_groups_are_those_of_the_run(run: Path, trees: list[EpisodeTree]) -> None:
