@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fairmem.cli import main, parse
 from fairmem.config import differences, find_recipe, load_recipe, save_resolved, shipped_recipes
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -235,9 +236,45 @@ def test_the_two_memory_r1_recipes_differ_in_rule_and_critic_only() -> None:
 
 
 def test_the_small_memory_r1_recipes_train_and_test_on_the_same_conversations() -> None:
-    small = ("grpo", "ppo", "bandit", "bc", "answerer")
+    small = ("grpo", "ppo", "bc", "answerer")
     recipes = [load_recipe(f"memory_r1_{name}") for name in small]
     for recipe in recipes:
         data = recipe.data.model_copy(update={"conversations_per_step": 1})
         assert data == recipes[0].data.model_copy(update={"conversations_per_step": 1})
-        assert (recipe.reward.f1, recipe.stages[0].sessions, recipe.steps) == ("exact", 8, 12)
+        assert (recipe.reward.f1, recipe.stages[0].sessions) == ("exact", 8)
+
+
+REAL = sorted(path.stem for path in RECIPES if path.stem.startswith("memory_r2_qwen"))
+
+
+def test_there_is_a_recipe_for_each_real_model() -> None:
+    assert REAL == ["memory_r2_qwen2.5_3b", "memory_r2_qwen2.5_7b", "memory_r2_qwen3_4b"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_figures_a_recipe_opens_with_are_those_of_its_command(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    shown = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+    first = next(index for index, line in enumerate(shown) if line.startswith("fairmem plan"))
+    command = f"{shown[first].removesuffix(chr(92))} {shown[first + 1]}".split()
+    monkeypatch.chdir(tmp_path)  # where there is no locomo10.json, so that averages are planned with
+    assert main(command[1:]) == 0
+    table = capsys.readouterr().out.split("\n")[:-1]
+    start = next(index for index, line in enumerate(shown) if line.startswith("GPUs "))
+    assert [line.split() for line in shown[start : start + len(table)]] == [line.split() for line in table]
+    assert len(table) > 6 and not shown[start + len(table)].startswith(("8x", "4x", "16x"))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_recipe_for_a_real_model_claims_no_score_and_goes_through_the_curriculum(name: str) -> None:
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    assert "No score is claimed" in text and "Estimated, not measured" in text
+    recipe = load_recipe(name)
+    assert [stage.sessions for stage in recipe.stages] == [8, 16, 32]
+    assert recipe.answerer.path.startswith("openai:") and recipe.checkpoint.every == 1
+    assert not {*recipe.data.train, *recipe.data.validation} & {*recipe.data.test}
+    for line in text.splitlines():  # the commands it shows
+        if line.startswith("#   fairmem train"):
+            parse(line.removeprefix("#   fairmem ").split())

@@ -29,6 +29,8 @@ LIGHT = (
     "fairmem.drift.scan",
     "fairmem.demo",
     "fairmem.lab",
+    "fairmem.planning",
+    "fairmem.doctor",
     "fairmem.cli",
 )
 

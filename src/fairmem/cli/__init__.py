@@ -19,11 +19,13 @@ from fairmem.cli import (
     compare,
     data,
     demo,
+    doctor,
     drift,
     evaluate,
     judge,
     lab,
     lengths,
+    plan,
     pretrain,
     report,
     reproduce,
@@ -36,7 +38,23 @@ _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 
 __all__ = ["build_parser", "main", "parse"]
 
-_COMMANDS = (train, seeds, reproduce, evaluate, judge, compare, report, lab, lengths, demo, data, pretrain, drift)
+_COMMANDS = (
+    train,
+    seeds,
+    reproduce,
+    evaluate,
+    judge,
+    compare,
+    report,
+    lab,
+    lengths,
+    demo,
+    data,
+    pretrain,
+    plan,
+    doctor,
+    drift,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -104,6 +104,8 @@ def test_every_command_says_what_it_does_and_what_an_interrupt_leaves() -> None:
         "fairmem data check",
         "fairmem data generate",
         "fairmem pretrain",
+        "fairmem plan",
+        "fairmem doctor",
         "fairmem drift validate",
         "fairmem drift run",
         "fairmem drift defend",
