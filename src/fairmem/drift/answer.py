@@ -26,12 +26,12 @@ class Outcome(StrEnum):
     SCHEMA_VIOLATION = "schema_violation"
     REFUSED = "refused"
     """The endpoint says that the model refused, or its filter withheld the reply."""
+    BLOCKED = "blocked"
+    """A defence let no call through."""
     TRUNCATED = "truncated"
     """No usable call before the token limit."""
     CALL_FAILED = "call_failed"
     """The endpoint gave no usable answer, after retries."""
-    BLOCKED = "blocked"
-    """A defence let no call through."""
 
 
 @dataclass(frozen=True, slots=True)
