@@ -73,7 +73,9 @@ def add_defense_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--directions", metavar="DIR", type=Path, help="folder of fairmem drift probe, for direction-ablation"
     )
-    group.add_argument("--embedder", metavar="SPEC", default="hashed", help="of embedding-filter (default: hashed)")
+    group.add_argument(
+        "--filter-embedder", metavar="SPEC", default="hashed", help="of embedding-filter (default: hashed)"
+    )
     group.add_argument(
         "--least-cosine", metavar="X", type=float, default=0.1, help="that embedding-filter keeps (default: 0.1)"
     )
@@ -135,8 +137,8 @@ def setup(args: argparse.Namespace, model: CallModel, scenarios: Sequence[Scenar
         cite=args.cite,
         filter_tokens=64 if model.exact else 512,
     )
-    base_url = args.base_url if args.embedder.startswith("openai") else None
-    resources = Resources(chat, build_embedder(args.embedder, base_url or None), args.guard, args.untagged)
+    base_url = args.base_url if args.filter_embedder.startswith("openai") else None
+    resources = Resources(chat, build_embedder(args.filter_embedder, base_url or None), args.guard, args.untagged)
     return Setup(settings, resources, opened)
 
 

@@ -94,7 +94,7 @@ def refusal(defense: ToolDefense | frozenset[Need], model: CallModel, resources:
         Need.CHAT: f"{model.name} writes no text; name one that does (--filter-model SPEC)",
         Need.SCORES: f"{model.name} gives calls, not probabilities; use a local model, without --sampled",
         Need.STATES: f"{model.name} does not run in this process; use a model folder",
-        Need.EMBEDDER: "none was given (--embedder SPEC)",
+        Need.EMBEDDER: "none was given (--filter-embedder SPEC)",
         Need.FINDINGS: "the tools were not scanned (--guard LEVEL)",
     }
     return "; ".join(f"needs {NEED_TEXTS[need]}: {hints[need]}" for need in missing)

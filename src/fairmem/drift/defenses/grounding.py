@@ -5,7 +5,7 @@ description, or with a unit of time where the parameter has one too ("ten minute
 value is stated where all its words are there. A switch is stated only by a trusted text (task, policy, results of
 tools) that names it, as on, or with a negation as off: for a private memory, shared words are just what must not count.
 
-Simplified: English numbers up to the hundreds, units of time and per cent. What it misses is reset, which shows as a
+Simplified: English numbers up to the thousands, units of time and per cent. What it misses is reset, which shows as a
 false reset, never as drift.
 """
 
@@ -30,6 +30,7 @@ _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _SMALL = {word: number for number, word in enumerate(_SMALL_WORDS.split())}
 _TENS = {word: 10 * (i + 2) for i, word in enumerate(_TENS_WORDS.split())}
 _OTHER = {"half": 0.5, "once": 1, "twice": 2, "single": 1, "dozen": 12}
+_TIMES = {"hundred": 100, "thousand": 1000}
 _ARTICLES = frozenset(("a", "an", "full"))
 """One, where a unit follows: a year, an hour."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000}
@@ -106,15 +107,18 @@ def _number(tokens: list[str], i: int) -> tuple[float | None, int]:
     after = tokens[i + 1] if i + 1 < len(tokens) else ""
     if word[0].isdigit():
         return float(word.replace(",", "")), i + 1
+    end = i + 1
     if word in _TENS:
         small = _SMALL.get(after, 0)
-        return (_TENS[word] + small, i + 2) if 0 < small < 10 else (_TENS[word], i + 1)
-    if word in _ARTICLES:
-        return (1.0, i + 1) if stem(after) in _UNIT_STEMS else (None, i + 1)
-    number = _SMALL.get(word, _OTHER.get(word))
-    if number is None:
-        return None, i + 1
-    return (number * 100, i + 2) if after == "hundred" else (number, i + 1)
+        joined = 0 < small < 10
+        number, end = (_TENS[word] + small, i + 2) if joined else (_TENS[word], i + 1)
+    elif word in _ARTICLES:
+        return (1.0, end) if stem(after) in _UNIT_STEMS else (None, end)
+    else:
+        number = _SMALL.get(word, _OTHER.get(word))
+    while number is not None and end < len(tokens) and tokens[end] in _TIMES:
+        number, end = number * _TIMES[tokens[end]], end + 1
+    return number, end
 
 
 def stated_by(texts: Iterable[str], value: Any, pointer: str, schema: Schema | None, *, trusted: bool = False) -> bool:

@@ -11,11 +11,22 @@ import pytest
 from fairmem.drift.answer import Ask, Outcome
 from fairmem.drift.arms import Arm, sampling_seed, shown
 from fairmem.drift.closed_form import ClosedFormModel, DriftParameters
-from fairmem.drift.defenses import DEFENSES, DefendedModel, DefenseSettings, Resources, open_defense, refusal, rules_of
-from fairmem.drift.deflection import Distribution, expected_deflection
+from fairmem.drift.defenses import (
+    DEFENSES,
+    Costs,
+    DefendedModel,
+    DefenseSettings,
+    Resources,
+    open_defense,
+    refusal,
+    rules_of,
+    states,
+)
+from fairmem.drift.deflection import Distribution, call_deflection, expected_deflection, scored_values
 from fairmem.drift.expectations import success
 from fairmem.drift.files import load_scenarios
 from fairmem.drift.scenario import Scenario
+from fairmem.drift.schema import parameter
 from fairmem.errors import ConfigError
 from fairmem.memory import HashedEmbedder
 from tests.unit.drift.builders import small
@@ -125,8 +136,6 @@ def _means(model: Any, scenarios: list[Scenario], seeds: range) -> tuple[np.ndar
                 elif answer.distribution is not None:
                     value = expected_deflection(scenario, answer.distribution)
                 else:
-                    from fairmem.drift.deflection import call_deflection
-
                     assert answer.arguments is not None
                     value = call_deflection(scenario, answer.arguments)
                 assert value is not None
@@ -136,13 +145,25 @@ def _means(model: Any, scenarios: list[Scenario], seeds: range) -> tuple[np.ndar
     return found["biased"] - found["none"], found["none2"] - found["none"], found["relevant"]
 
 
+def _grounded(scenario: Scenario) -> bool:
+    """Whether the task or the policy states a value of a watched parameter."""
+    return any(
+        states(text, value, target.pointer, parameter(scenario.tool.input_schema, target.pointer), trusted=True)
+        for text in (scenario.task, *scenario.policy)
+        for target in scenario.targets
+        for value in scored_values(scenario, target)
+    )
+
+
 def test_the_counterfactual_defence_returns_drift_to_nothing_and_keeps_relevant_memory() -> None:
     scenarios = load_scenarios()[::5]
     model = ClosedFormModel(DriftParameters(alpha=0.3))
     drift, floor, used = _means(model, scenarios, range(1))
     assert drift.mean() > 0.3 and np.abs(floor).max() == 0
     left, _, kept = _means(defended("counterfactual"), scenarios, range(1))
-    assert np.abs(left).max() < 1e-9
+    # A value that the task or the policy states stays, as it should: "the control room answers for emergency stock".
+    free = np.array([not _grounded(scenario) for scenario in scenarios])
+    assert free.sum() >= 18 and np.abs(left[free]).max() < 1e-9 and np.abs(left).max() < 0.01
     assert np.abs(kept - used).max() < 1e-9 and kept.mean() > 0.9
 
 
@@ -177,8 +198,6 @@ def test_untagged_memory_leaves_the_counterfactual_defence_only_what_sentences_s
 def test_costs_are_counted_and_a_reviewed_call_is_not_asked_twice() -> None:
     model = defended("counterfactual")
     (first,) = model.model.answer([BIASED])
-    from fairmem.drift.defenses import Costs
-
     done = model.one(BIASED, (first, Costs(1, 10, 5, 2.0)))
     assert done.costs.calls == 2 and done.costs.tokens == 15 and done.costs.seconds > 2.0
     assert {change.pointer for change in done.changes} == {"/health_seconds", "/strategy", "/approval"}

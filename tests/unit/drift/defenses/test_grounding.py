@@ -16,6 +16,8 @@ SECONDS = {"type": "integer", "description": "Seconds of health check."}
         ("The board asked for 600 seconds.", 600, True),
         ("The board asked for six hundred seconds.", 600, True),
         ("The board asked for twenty-five seconds.", 25, True),
+        ("The board asked for two thousand seconds.", 2000, True),
+        ("The board asked for two thousand seconds.", 2, False),
         ("An hour of health check, please.", 3600, True),
         ("A health check, please.", 1, False),
         ("Jumps from the highest ledge ten times.", 10, False),
