@@ -4,6 +4,7 @@
     batch.py       packing rows so that none sees another, with shared prompts computed once
     forward.py     packed batch -> log-probability of every sampled token
     losses.py      clipped policy gradient, KL to a reference, entropy: pure functions
+    correction.py  importance weights, where the sampler is not quite the learner
     optim.py       AdamW, warmup, clipping, float32 masters
     reference.py   the frozen model that the KL term compares with
     learner.py     one step: passes, mini-batches, micro-batches (metrics: tally.py); a new start for a stage

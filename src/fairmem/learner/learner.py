@@ -19,6 +19,7 @@ from torch import Tensor
 from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
+from fairmem.learner.correction import correct
 from fairmem.learner.forward import causal_model, sampled_logprobs, scored
 from fairmem.learner.losses import aggregate, k3_kl, policy_loss, turn_mean
 from fairmem.learner.minibatches import minibatches
@@ -82,6 +83,10 @@ class Learner:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     @property
+    def _corrects(self) -> bool:
+        return self.config.correction in ("truncate", "mask")
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
@@ -97,7 +102,9 @@ class Learner:
             Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates;
             `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
             `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
-            when sampler and learner agree; `grad_norm` is the mean norm before clipping; `tokens` counts
+            when sampler and learner agree; with `learner.correction` also `correction_mean`, `correction_max` (ratio of
+            the learner's to the sampler's probability before bounds), `correction_cut` (share where a bound acted)
+            and `sampler_kl` (KL of sampler to learner, nats per token), of the first update's rows; `grad_norm` is the mean norm before clipping; `tokens` counts
             those computed forward and backward, `row_tokens` the same without shared prompts. With a critic
             `value_loss` (before its weight), and `explained_variance` of its values before the update, which is
             left out where all returns are the same.
@@ -109,8 +116,8 @@ class Learner:
         tally = Tally()
         if rows:
             if not checked:
-                check_rows(rows, logprobs=not self._recompute_old)
-            old = self.logprobs(rows) if self._recompute_old else None
+                check_rows(rows, logprobs=self._corrects or not self._recompute_old, one_version=not self._corrects)
+            old = self.logprobs(rows) if self._recompute_old or self._corrects else None
             reference = self._reference_logprobs(rows) if self.config.kl else None
             with self._training():
                 for chosen in minibatches(len(rows), self.config, self._seed, self.steps):
@@ -288,6 +295,7 @@ class Learner:
             config.ratio,
             config.aggregation,
             total,
+            self._correction(batch, old, tally),
         )
 
         def over_turns(values_N: Tensor) -> Tensor:
@@ -310,6 +318,24 @@ class Learner:
         tally.mean(loss=loss)
         tally.ratios(policy.ratio, policy.clipped)
         tally.tokens(batch, logp.detach(), old)
+
+    def _correction(self, batch: PackedBatch, old: Tensor, tally: Tally) -> Tensor | None:
+        """Importance weights [N] of the batch's tokens; None where the sampler is taken for the learner."""
+        config = self.config
+        if config.correction not in ("truncate", "mask"):
+            return None
+        found = correct(
+            old,
+            batch.old_logp,
+            batch.turn_index,
+            len(batch.weights),
+            config.correction,
+            config.correction_level,
+            config.correction_low,
+            config.correction_high,
+        )
+        tally.corrected(found)
+        return found.weight
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
         if self._reference is not None:

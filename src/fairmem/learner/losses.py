@@ -87,6 +87,7 @@ def policy_loss(
     ratio: Ratio = "turn",
     aggregation: Aggregation = "turn",
     total: Tensor | float | None = None,
+    correction: Tensor | None = None,
 ) -> PolicyLoss:
     """Clipped policy-gradient loss.
 
@@ -105,11 +106,18 @@ def policy_loss(
         ratio: `token` or `turn`.
         aggregation: Mean over turns or over tokens, see `aggregate`.
         total: Denominator of the whole mini-batch; None takes this batch's own.
+        correction: Weight of each token's term, [N], for tokens of a sampler that is not quite the learner
+            (`fairmem.learner.correction`). A turn's ratio then stands at each of its tokens with the token's own
+            gradient (GSPO-token, 2507.18071, section 4.3); with weights of 1 that is the same loss and gradient.
     """
     turns = len(advantage)
     log_ratio = logp - old_logp
+    per_turn_ratio = ratio == "turn" and correction is None
     if ratio == "turn":
         log_ratio = turn_mean(log_ratio, turn_index, turns)
+    if ratio == "turn" and correction is not None:
+        log_ratio = log_ratio[turn_index].detach() + logp - logp.detach()
+    if per_turn_ratio:
         credit = advantage
     else:
         credit = advantage[turn_index]
@@ -123,7 +131,9 @@ def policy_loss(
         beyond = (credit < 0) & (value > ceiling)
         value = torch.where(beyond, ceiling, value)
         clipped = clipped | beyond
-    per_turn = value if ratio == "turn" else turn_mean(value, turn_index, turns)
+    if correction is not None:
+        value = value * correction
+    per_turn = value if per_turn_ratio else turn_mean(value, turn_index, turns)
     return PolicyLoss(aggregate(per_turn, turn_index, weights, aggregation, total), r.detach(), clipped)
 
 

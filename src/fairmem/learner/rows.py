@@ -95,17 +95,19 @@ def bare_row(tree: EpisodeTree, branch: Branch, turn: RoleTurn) -> Row:
     )
 
 
-def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
+def check_rows(rows: Sequence[Row], logprobs: bool = True, one_version: bool = True) -> None:
     """Hold the invariants of one step's rows.
 
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
     finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one
     conversation, and gives one rollout one advantage; rows of a critic are not compared with each other, so their
-    group only has to be of one conversation. All rows come from one policy version.
+    group only has to be of one conversation. All rows come from one policy version, unless the learner corrects.
 
     Args:
         rows: All rows of one learner step.
         logprobs: Whether recorded log-probabilities are needed (not when the learner recomputes them).
+        one_version: Whether all rows have to come from one policy version (not when importance weights correct for
+            what the sampler was).
 
     Raises:
         CreditError: names the first row, or group, that breaks an invariant.
@@ -120,7 +122,7 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True) -> None:
         if problem:
             raise CreditError(f"group {group!r}: {problem}")
     versions = sorted({row.policy_version for row in rows})
-    if len(versions) > 1:
+    if one_version and len(versions) > 1:
         raise CreditError(f"rows of several policy versions in one step: {versions}; learn from one step's rollouts")
 
 
@@ -132,7 +134,10 @@ def _row_problem(row: Row, logprobs: bool) -> str | None:
     if min(min(row.prompt_ids), min(row.ids)) < 0:
         return "a negative token id"
     if (logprobs or row.logprobs) and len(row.logprobs) != len(row.ids):
-        return f"{len(row.logprobs)} log-probabilities for {len(row.ids)} sampled tokens"
+        return (
+            f"{len(row.logprobs)} log-probabilities for {len(row.ids)} sampled tokens; "
+            "sample with a policy that records one per token"
+        )
     if not all(math.isfinite(p) and p <= _LOGPROB_SLACK for p in row.logprobs):
         return "a log-probability that is not finite or above 0"
     if not math.isfinite(row.advantage):

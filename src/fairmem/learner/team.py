@@ -46,7 +46,8 @@ class Team:
             CreditError: the rows break an invariant (`check_rows`, over all rows); no weight was touched.
         """
         # Checked together: left alone with one role's rows, a group may hold turns of a single rollout.
-        check_rows(rows)
+        corrects = all(learner.config.correction in ("truncate", "mask") for learner in self.members.values())
+        check_rows(rows, one_version=not corrects)
         parts = {
             name: learner.step([row for row in rows if self._roles.get(row.role) == name], checked=True)
             for name, learner in self.members.items()
