@@ -102,12 +102,12 @@ class Learner:
             Metrics: `loss`, `policy_loss`, `kl` and `entropy` (nats per token) are means over the updates;
             `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
             `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
-            when sampler and learner agree; with `learner.correction` also `correction_mean`, `correction_max` (ratio of
-            the learner's to the sampler's probability before bounds), `correction_cut` (share where a bound acted)
-            and `sampler_kl` (KL of sampler to learner, nats per token), of the first update's rows; `grad_norm` is the mean norm before clipping; `tokens` counts
-            those computed forward and backward, `row_tokens` the same without shared prompts. With a critic
-            `value_loss` (before its weight), and `explained_variance` of its values before the update, which is
-            left out where all returns are the same.
+            when sampler and learner agree; with `learner.correction` also `correction_mean`, `correction_max` (ratio
+            of the learner's to the sampler's probability before bounds), `correction_cut` (share where a bound acted)
+            and `sampler_kl` (KL of sampler to learner, nats per token), of the first update's rows; `grad_norm` is
+            the mean norm before clipping; `tokens` counts those computed forward and backward, `row_tokens` the same
+            without shared prompts. With a critic `value_loss` (before its weight), and `explained_variance` of its
+            values before the update, which is left out where all returns are the same.
 
         Raises:
             CreditError: the rows break an invariant (`check_rows`); the weights are untouched.

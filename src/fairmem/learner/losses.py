@@ -117,10 +117,7 @@ def policy_loss(
         log_ratio = turn_mean(log_ratio, turn_index, turns)
     if ratio == "turn" and correction is not None:
         log_ratio = log_ratio[turn_index].detach() + logp - logp.detach()
-    if per_turn_ratio:
-        credit = advantage
-    else:
-        credit = advantage[turn_index]
+    credit = advantage if per_turn_ratio else advantage[turn_index]
     r = log_ratio.clamp(max=TURN_LOG_RATIO_MAX).exp()
     plain = -r * credit
     bounded = -r.clamp(1 - clip[0], 1 + clip[1]) * credit

@@ -1,11 +1,22 @@
 """Policies: where samples come from.
 
-The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem.policy.hf`, since it needs torch.
+The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem.policy.hf`, since it needs torch, and
+`ServedPolicy`, for servers that take and give token ids, in `fairmem.policy.served`.
 """
 
 from __future__ import annotations
 
-from fairmem.policy.base import Family, Message, Policy, PolicyStats, Prompt, Reply, Sample, SampleRequest
+from fairmem.policy.base import (
+    ConcurrentPolicy,
+    Family,
+    Message,
+    Policy,
+    PolicyStats,
+    Prompt,
+    Reply,
+    Sample,
+    SampleRequest,
+)
 from fairmem.policy.cassette import CassettePolicy
 from fairmem.policy.model_folder import read_about
 from fairmem.policy.openai import OpenAIPolicy
@@ -17,6 +28,7 @@ from fairmem.policy.torch_setup import import_torch
 
 __all__ = [
     "CassettePolicy",
+    "ConcurrentPolicy",
     "Family",
     "Message",
     "OpenAIPolicy",

@@ -10,6 +10,7 @@ Nothing here imports torch. Simplified: messages are plain text (no images); cal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -74,6 +75,7 @@ class Sample:
             distribution; endpoints: as they report them), one per sampled token; empty if the backend gives none.
         text: The sampled text without special tokens.
         stop: Why the model stopped.
+        version: Version of the weights that sampled it, where the backend keeps count; else None.
     """
 
     prompt_text: str
@@ -82,6 +84,7 @@ class Sample:
     logprobs: tuple[float, ...]
     text: str
     stop: StopReason
+    version: int | None = None
 
 
 Reply: TypeAlias = Sample | CallFailure
@@ -149,4 +152,13 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Release connections and files. Safe to call twice; the policy is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class ConcurrentPolicy(Policy, Protocol):
+    """A policy whose calls need not wait for each other: replies come one by one, each when it is done."""
+
+    def submit(self, requests: Sequence[SampleRequest]) -> list[Future[Reply]]:
+        """Begin to sample; one future per request, in order. A failed call is its result, never an exception."""
         ...
