@@ -45,9 +45,12 @@ from fairmem.errors import ConfigError
 from fairmem.eval import EvalResult, evaluate, make_header, report_run, validation_scores
 from fairmem.learner import (
     Backbones,
+    Serving,
+    fresh_rows,
     load_latest,
     load_weights,
     open_backbones,
+    open_serving,
     prune_weights,
     save_checkpoint,
     save_weights,
@@ -69,6 +72,16 @@ class _Workbench:
     answerer: Policy
     runner: EpisodeRunner
     conversations: Conversations
+    serving: Serving | None = None
+    """Servers that sample in place of the trained model, and `version`, of the weights it has."""
+    version: int = 0
+
+    def close(self) -> None:
+        """Let go of models and connections."""
+        self.backbones.close()
+        self.answerer.close()
+        if self.serving is not None:
+            self.serving.close()
 
     @property
     def checkpoints(self) -> Path:
@@ -98,6 +111,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
     save_resolved(recipe, folder / RESOLVED)
     progress = _restore(bench) if resume else first(recipe)
     resumed = progress.step if resume else None
+    bench.version = progress.step
     try:
         with RunLog(folder, progress.step + steps_left(progress, recipe), resumed, _sinks(recipe, folder)) as log:
             _evaluate(bench, "before", log)
@@ -114,8 +128,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
             bench.backbones.export(folder / "model", about)  # `fairmem eval` plays it with the agents it had
             _evaluate(bench, "after", log)
     finally:
-        bench.backbones.close()
-        bench.answerer.close()
+        bench.close()
     print(report_run(folder))
     return 0
 
@@ -157,8 +170,10 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     model, answering = recipe.model, recipe.answerer
     local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": recipe.rollout.batch}
     answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
-    policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
-    return _Workbench(recipe, folder, backbones, answerer, build_runner(recipe, policies), conversations)
+    serving = open_serving(recipe, backbones, folder)
+    writing = backbones.policies if serving is None else serving.policies
+    policies: dict[Role, Policy] = {**writing, "answerer": answerer}
+    return _Workbench(recipe, folder, backbones, answerer, build_runner(recipe, policies), conversations, serving)
 
 
 def _sinks(recipe: Recipe, folder: Path) -> tuple[Sink, ...]:
@@ -183,18 +198,33 @@ def _restore(bench: _Workbench) -> Progress:
 def _train_step(bench: _Workbench, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
     """One step: roll out, credit, learn; returns its metrics and its timing."""
     recipe = bench.recipe.at(plan.stage)
+    synced = _sync(bench, log)
     started = time.perf_counter()
     log.status("rolling out")
     plans = tree_plans(recipe, bench.conversations, plan)
     collected = collect(bench.runner, recipe, plans, plan.step, bench.backbones.team.critic_values)
     rolled = time.perf_counter()
     log.status("learning")
-    learned = bench.backbones.team.step(collected.rows)
+    rows, stale = collected.rows, 0
+    if bench.serving is not None:
+        rows, stale = fresh_rows(rows, bench.version, recipe.sampler.max_staleness)
+        bench.serving.changed()
+    learned = bench.backbones.team.step(rows)
+    bench.version = plan.step + 1
     metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
     metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
     metrics["sampled_tokens"] = sampled_tokens(collected.trees, recipe.model.train)
+    metrics |= {"stale_rows": stale} if bench.serving is not None else {}
     keep_trace(bench.folder, bench.recipe, plan.step, collected.trees, collected.report)
-    return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
+    return metrics, synced | step_timing(started, rolled, learned, collected.report, time.perf_counter())
+
+
+def _sync(bench: _Workbench, log: RunLog, now: bool = False) -> dict[str, float]:
+    """Give servers that sample the weights of the model that learns, if there are servers and it is time (or `now`)."""
+    if bench.serving is None:
+        return {}
+    log.status("sending weights")
+    return bench.serving.bring(bench.version, now, log.say)
 
 
 def _proceed(bench: _Workbench, progress: Progress, decision: Decision, log: RunLog) -> None:
@@ -218,6 +248,8 @@ def _begin_stage(bench: _Workbench, progress: Progress, start: int | None) -> No
     settings = recipe.at(recipe.stages[min(progress.stage, len(recipe.stages) - 1)]).learner
     weights = load_weights(bench.checkpoints, start) if start else None
     bench.backbones.team.restart(weights, settings, recipe.model.reference == "stage")
+    if bench.serving is not None and weights is not None:
+        bench.serving.changed()
 
 
 def _validate(bench: _Workbench, log: RunLog) -> dict[str, float | None]:
@@ -237,5 +269,6 @@ def _evaluate(bench: _Workbench, when: str, log: RunLog) -> None:
 
 def _run_eval(bench: _Workbench, talks: Sequence[Conversation], log: RunLog) -> EvalResult:
     recipe = bench.recipe
+    _sync(bench, log, now=True)
     header = make_header(recipe, bench.runner, recipe.data.source, bench.backbones.name, bench.answerer.name)
     return evaluate(bench.runner, talks, header, progress=lambda text: log.status(f"evaluating: {text}"))

@@ -8,7 +8,7 @@ recipe beside the run, and loading that file gives the same recipe again.
 Add a field: one annotated line with a docstring in its section (unit included), then its use.
 
 section.py    what every section is made of
-roles.py      model, answerer, agents
+roles.py      model, sampler, answerer, agents
 rollouts.py   data, rollout, reward
 learning.py   credit, learner, stages, curriculum
 records.py    eval, checkpoint, log
@@ -32,7 +32,7 @@ from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfi
 from fairmem.config.overrides import parse_value
 from fairmem.config.recipe import Recipe
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
-from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, SamplerConfig
 from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
 from fairmem.config.section import Section
 
@@ -52,6 +52,7 @@ __all__ = [
     "Recipe",
     "RewardConfig",
     "RolloutConfig",
+    "SamplerConfig",
     "Section",
     "StageConfig",
     "differences",

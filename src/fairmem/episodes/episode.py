@@ -356,5 +356,6 @@ def _turn(
             "logprobs": reply.logprobs,
             "text": reply.text,
             "stop": reply.stop,
+            "policy_version": reply.version,
         }
     )

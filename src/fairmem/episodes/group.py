@@ -16,9 +16,10 @@ from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
-from fairmem.episodes.executor import MemoryBoard, WaveStats, run_waves
+from fairmem.episodes.executor import MemoryBoard, WaveStats
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
+from fairmem.episodes.scheduler import run_branches
 from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.errors import ConfigError, boundary
 from fairmem.memory import Memory
@@ -105,7 +106,7 @@ class EpisodeRunner:
             for branch in plan.branches
             if not branch.reused
         }
-        results, report.waves = run_waves(routines, board, self.policies)
+        results, report.waves = run_branches(routines, board, self.policies)
         if (reward or self.reward).form != "memory_r2" and (reward or self.reward).gamma:
             results = judge_contents(results, self.judge, self.agents.chunks_per_session)
         for index, plan in enumerate(plans):

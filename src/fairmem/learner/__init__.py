@@ -10,10 +10,12 @@
     learner.py     one step: passes, mini-batches, micro-batches (metrics: tally.py); a new start for a stage
     team.py        several learners, and which learns from whose rows
     backbones.py   from a recipe: the models of the roles, and the team that trains them
+    serving.py     servers that sample in place of the trained model, and how they come to its weights
     checkpoint.py  atomic save and load (state_folder.py), bit-exact resume, export as a Hugging Face folder
     lora.py        low-rank adapters (extra `lora`)
 
-torch is loaded on first use of a name that needs it; `Row`, `check_rows`, `rows_of` and `LearnerConfig` do not.
+torch is loaded on first use of a name that needs it; `Row`, `check_rows`, `fresh_rows`, `rows_of` and `LearnerConfig` do
+not.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fairmem.config import LearnerConfig
-from fairmem.learner.rows import Row, check_rows, rows_of
+from fairmem.learner.rows import Row, check_rows, fresh_rows, rows_of
 
 if TYPE_CHECKING:
     from fairmem.learner.backbones import Backbones, open_backbones
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     )
     from fairmem.learner.learner import Learner
     from fairmem.learner.lora import with_lora
+    from fairmem.learner.serving import Serving, open_serving
     from fairmem.learner.team import Team
 
 __all__ = [
@@ -47,14 +50,17 @@ __all__ = [
     "LearnerConfig",
     "Restored",
     "Row",
+    "Serving",
     "Stateful",
     "Team",
     "check_rows",
     "export",
+    "fresh_rows",
     "load_checkpoint",
     "load_latest",
     "load_weights",
     "open_backbones",
+    "open_serving",
     "prune_weights",
     "rows_of",
     "save_checkpoint",
@@ -66,6 +72,7 @@ _NEEDS_TORCH = {
     "Backbones": "backbones",
     "Learner": "learner",
     "Restored": "checkpoint",
+    "Serving": "serving",
     "Stateful": "checkpoint",
     "Team": "team",
     "export": "checkpoint",
@@ -73,6 +80,7 @@ _NEEDS_TORCH = {
     "load_latest": "checkpoint",
     "load_weights": "checkpoint",
     "open_backbones": "backbones",
+    "open_serving": "serving",
     "prune_weights": "checkpoint",
     "save_checkpoint": "checkpoint",
     "save_weights": "checkpoint",

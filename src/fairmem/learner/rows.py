@@ -91,8 +91,23 @@ def bare_row(tree: EpisodeTree, branch: Branch, turn: RoleTurn) -> Row:
         rollout=branch.id,
         session=turn.session,
         chunk=turn.chunk,
-        policy_version=tree.policy_version,
+        policy_version=tree.policy_version if turn.policy_version is None else turn.policy_version,
     )
+
+
+def fresh_rows(rows: Sequence[Row], version: int, most: int) -> tuple[list[Row], int]:
+    """The rows that are at most `most` versions older than `version`, and how many are left out.
+
+    A group that is left with one rollout has nothing to compare and is left out too; advantages stay what they were
+    among all of its members. Rows of a critic stand alone.
+    """
+    kept = [row for row in rows if version - row.policy_version <= most]
+    if len(kept) < len(rows):
+        rollouts: dict[str, set[str]] = {}
+        for row in kept:
+            rollouts.setdefault(row.group, set()).add(row.rollout)
+        kept = [row for row in kept if row.target is not None or len(rollouts[row.group]) > 1]
+    return kept, len(rows) - len(kept)
 
 
 def check_rows(rows: Sequence[Row], logprobs: bool = True, one_version: bool = True) -> None:

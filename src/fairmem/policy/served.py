@@ -72,6 +72,7 @@ class ServedPolicy:
     Attributes:
         name: The model's name as the servers know it.
         version: Of the weights they hold, as far as is known here; a server that tells its own overrules it.
+        context: Most positions of prompt and reply together; None: no limit known.
         stats: Work since the policy was opened; `last_call`: of the latest `sample`.
     """
 
@@ -123,7 +124,8 @@ class ServedPolicy:
         self.version = version
         self.stats = PolicyStats()
         self.last_call = PolicyStats()
-        self._tokenizer, self._eos, self._context = tokenizer, tuple(eos), context
+        self.context = context
+        self._tokenizer, self._eos = tokenizer, tuple(eos)
         self._renderer = Renderer(tokenizer, family)
         self._rendered = lru_cache(maxsize=4096)(self._render)
         self._retries = Retries(attempts, first_wait, longest_wait)
@@ -161,13 +163,17 @@ class ServedPolicy:
             EndpointError: it cannot be reached, rejects the model or a field, or gives no ids or log-probabilities.
         """
         probe = SampleRequest((Message("user", "Say OK."),), max_tokens=2, seed=1)
-        for number, url in enumerate(self.servers):
-            reply = self._submit([probe], lane=number)[0].result()
+        for url, reply in zip(self.servers, self.probe(probe), strict=True):
             if isinstance(reply, CallFailure):
                 raise EndpointError(
                     f"{url}: model '{self.name}' gives no sample to train on ({reply.kind}: {reply.message}); "
                     "check the address, the key, the model's name and that the server takes token ids"
                 )
+
+    def probe(self, request: SampleRequest) -> list[Reply]:
+        """The reply of every server to one request, in the order of `servers`."""
+        futures = [self._submit([request], lane=number)[0] for number in range(len(self._lanes))]
+        return [future.result() for future in futures]
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Reply]:
         """One reply per request, in order."""
@@ -200,7 +206,7 @@ class ServedPolicy:
             if not reply:
                 jobs.append(None)
                 continue
-            failure = unfit(len(prompt), len(reply), self._context)
+            failure = unfit(len(prompt), len(reply), self.context)
             if failure is not None:
                 raise ModelError(f"{self.name}: cannot score: {failure.message}")
             jobs.append(self._job(scoring_fields(self.name, prompt, reply), tuple(prompt), 0))
@@ -213,6 +219,10 @@ class ServedPolicy:
                 raise ModelError(f"{self.name}: cannot score ({scores.kind}: {scores.message})")
             found.append(scores or ())
         return found
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a prompt that has been rendered."""
+        return self._renderer.ids(text)
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of `text` alone."""
@@ -234,7 +244,7 @@ class ServedPolicy:
             text, prompt = self._rendered(request.prompt)
             future: Future[Reply] = Future()
             futures.append(future)
-            failure = unfit(len(prompt), request.max_tokens, self._context)
+            failure = unfit(len(prompt), request.max_tokens, self.context)
             if failure is not None:
                 self._count(failure, 0)
                 future.set_result(failure)

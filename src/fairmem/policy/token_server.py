@@ -3,7 +3,7 @@
     python -m fairmem.policy.token_server FOLDER --port 8000 [--threads 1]
 
 For tests without a GPU, and for machines with a few cores: one process per core samples faster than one process with
-all of them. It draws tokens as the in-process policy does, so a request gives the same ids for the same seed and weights.
+all of them. It draws tokens as the in-process policy does, so the same seed and weights give the same ids.
 Besides completions it serves vLLM's `POST /collective_rpc` with the method `reload_weights`, `POST
 /reset_prefix_cache` and `GET /health`; it tells the version of its weights in every answer (`weight_version`).
 
@@ -27,6 +27,7 @@ from fairmem.errors import FairmemError
 from fairmem.policy.base import SampleRequest
 from fairmem.policy.calls import loads
 from fairmem.policy.hf import HFPolicy
+from fairmem.policy.model_folder import read_about
 from fairmem.policy.torch_setup import import_torch
 
 _ROWS = 64
@@ -35,7 +36,7 @@ _GATHER = 0.005
 """Seconds to wait for more requests once one is there."""
 
 Answer = tuple[int, dict[str, Any]]
-"""HTTP status and body."""
+"""HTTP status and body; an entry `headers` of the body is sent as headers instead."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +54,7 @@ class TokenServer:
 
     Attributes:
         base_url: Its address, up to and with `/v1`.
-        version: Of its weights: what the last reload named, else one more than before; 0 at first.
+        version: Of its weights: `weight_version` in the folder's `fairmem.json`, else how often they were loaded again.
         batches: Rows of each batch decoded so far.
     """
 
@@ -65,7 +66,7 @@ class TokenServer:
         """
         self._folder, self._rows = folder, rows
         self._policy = HFPolicy.from_folder(folder, device="cpu", dtype="float32")
-        self.version = 0
+        self.version = _version_in(folder, 0)
         self.batches: list[int] = []
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._weights = threading.Lock()
@@ -144,7 +145,7 @@ class TokenServer:
             return 500, _error(str(error))
         with self._weights:
             self._policy = loaded
-            self.version = int(named.get("version", self.version + 1))
+            self.version = _version_in(folder, self.version + 1)
         return 200, {"results": [None]}
 
     def _decode(self) -> None:
@@ -175,6 +176,11 @@ class TokenServer:
                 return None
             batch.append(one)
         return batch
+
+
+def _version_in(folder: Path, otherwise: int) -> int:
+    told = read_about(folder).get("weight_version")
+    return told if isinstance(told, int) else otherwise
 
 
 def _completion(
@@ -213,12 +219,12 @@ def _handler(server: TokenServer) -> type[BaseHTTPRequestHandler]:
             self._send(*server.answer(self.path.partition("?")[0], cast("dict[str, Any]", body)))
 
         def _send(self, status: int, content: dict[str, Any]) -> None:
+            headers: dict[str, str] = content.pop("headers", {})
             text = json.dumps(content).encode()
-            headers = content.pop("headers", {}) if status != 200 else {}
             try:
                 self.send_response(status)
-                for name, value in {**headers, "Content-Type": "application/json"}.items():
-                    self.send_header(name, str(value))
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
