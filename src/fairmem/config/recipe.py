@@ -108,7 +108,7 @@ def _sampler_conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
     sampler, model = recipe.sampler, recipe.model
     used = bool(sampler.path)
     yield (
-        used and not sampler.path.removeprefix("openai:").strip() or used and not sampler.path.startswith("openai:"),
+        used and not (sampler.path.startswith("openai:") and sampler.path.removeprefix("openai:").strip()),
         f"sampler.path is '{sampler.path}'",
         "a sampler is named as openai:NAME, with the name that the servers know the model by",
     )

@@ -29,10 +29,10 @@ class ModelConfig(Section):
 
 
 class SamplerConfig(Section):
-    """Servers that sample in place of the trained model (docs/guide/served.md); left out, it samples in this process."""
+    """Servers that sample in place of the trained model (docs/guide/served.md); left out, it samples itself."""
 
     path: str = ""
-    """`openai:NAME` for a model NAME on servers that take and give token ids, such as vLLM; empty is in this process."""
+    """`openai:NAME` for the model NAME on servers that take and give token ids, such as vLLM; empty is none."""
     servers: tuple[str, ...] = ()
     """Addresses, up to and with `/v1`; equal prompts go to the same server."""
     api_key_env: str = "OPENAI_API_KEY"

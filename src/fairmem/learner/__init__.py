@@ -14,8 +14,7 @@
     checkpoint.py  atomic save and load (state_folder.py), bit-exact resume, export as a Hugging Face folder
     lora.py        low-rank adapters (extra `lora`)
 
-torch is loaded on first use of a name that needs it; `Row`, `check_rows`, `fresh_rows`, `rows_of` and `LearnerConfig` do
-not.
+torch is loaded on first use of a name that needs it; rows (`Row`, `rows_of` ...) and `LearnerConfig` do not.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 After an update the weights are exported as a Hugging Face folder, and the servers are told to load it:
 
-    vllm      POST /collective_rpc {"method": "reload_weights"}, then POST /reset_prefix_cache, at every server. vLLM has
-              these with VLLM_SERVER_DEV_MODE=1, and reads the folder that it was started with
+    vllm      POST /collective_rpc {"method": "reload_weights"}, then POST /reset_prefix_cache, at every server. vLLM
+              has these with VLLM_SERVER_DEV_MODE=1, and reads the folder that it was started with
     http      POST {"folder": ..., "version": N} to `sampler.sync_url`
     command   `sampler.sync_command` with {folder} and {version} filled in
     none      nobody is told; the servers have to say in each answer which weights they hold
@@ -12,7 +12,7 @@ Then every server is asked for one short sample, and its log-probabilities are c
 that answers with other weights, with those of before, or at another temperature is an error and no silent bias.
 
 Not here: weights sent over NCCL or shared GPU memory (vLLM's weight transfer engine). A folder costs a write and a
-read of the model per update, which at 7 billion parameters in bfloat16 is 15 GB each; the verl engine does it in memory.
+read of the model per update, 15 GB each at 7 billion parameters in bfloat16; the verl engine does it in memory.
 """
 
 from __future__ import annotations
