@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("episodes",),
     ("eval",),
     ("drift",),
-    ("train", "pretrain", "study", "demo", "lab", "lengths", "serve", "ui"),
+    ("train", "pretrain", "study", "demo", "lab", "lengths", "serve", "simulate", "ui"),
     ("reproduce",),
     ("cli",),
     ("__main__",),
