@@ -44,7 +44,8 @@ from fairmem.trace import CallFailure, EpisodeTree
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SESSIONS = (8, 16, 32, 64, 128)
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-"""Requests of the timed batches."""
+"""Requests of the timed batches, and of those timed on servers before and after they are played on."""
+SERVED_SIZES = (1, 4, 8, 24)
 DRAWS = 12
 """Simulations whose mean is compared with real runs."""
 
@@ -119,10 +120,10 @@ def timed(policy: Policy, requests: Sequence[SampleRequest], clock: Clock = time
     return Timed(sum(map(len, prompts)), max(lengths), sum(lengths), seconds)
 
 
-def batches(requests: Sequence[SampleRequest], rounds: int) -> list[list[SampleRequest]]:
+def batches(requests: Sequence[SampleRequest], rounds: int, sizes: Sequence[int] = SIZES) -> list[list[SampleRequest]]:
     """Some of the requests, in batches of the sizes that are timed."""
     rng = np.random.default_rng(0)
-    return [[requests[i] for i in rng.integers(len(requests), size=size)] for _ in range(rounds) for size in SIZES]
+    return [[requests[i] for i in rng.integers(len(requests), size=size)] for _ in range(rounds) for size in sizes]
 
 
 def fit(found: Sequence[Timed]) -> dict[str, float]:
@@ -241,7 +242,7 @@ def calibrate(recipe: Recipe, addresses: Sequence[str], requests: Sequence[Sampl
     def of(address: str) -> list[Timed]:
         policy = open_policy("served:bundled", base_url=address)
         try:
-            return [timed(policy, batch) for batch in batches(requests, rounds)]
+            return [timed(policy, batch) for batch in batches(requests, rounds, SERVED_SIZES)]
         finally:
             policy.close()
 
