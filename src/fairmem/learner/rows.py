@@ -138,7 +138,9 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True, one_version: bool = T
             raise CreditError(f"group {group!r}: {problem}")
     versions = sorted({row.policy_version for row in rows})
     if one_version and len(versions) > 1:
-        raise CreditError(f"rows of several policy versions in one step: {versions}; learn from one step's rollouts")
+        raise CreditError(
+            f"rows of several policy versions in one step: {versions}; learn from one step's rollouts or turn learner.correction on"
+        )
 
 
 def _row_problem(row: Row, logprobs: bool) -> str | None:

@@ -19,15 +19,15 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
 import httpx
 
-from fairmem.errors import ConfigError, EndpointError, ModelError, boundary
+from fairmem.errors import ConfigError, EndpointError, ModelError
 from fairmem.policy.base import Family, Message, PolicyStats, Prompt, Reply, Sample, SampleRequest
 from fairmem.policy.completion import read_refusal
 from fairmem.policy.lane import Lane
@@ -45,25 +45,21 @@ _AGAIN = (FailureKind.SERVER_ERROR, FailureKind.TIMEOUT, FailureKind.UNREACHABLE
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One request on its way: `sent` counts its HTTP requests, `attempts` those that count against its limit."""
+    """One request on its way: `sent` counts its HTTP requests, `attempts` those that count against its limit.
+
+    `read` makes of the body of a 200 answer what the future is to hold, or the failure that it stands for.
+    """
 
     body: dict[str, object]
     prompt: tuple[int, ...]
     seed: int
-    future: Future[Any]
+    read: Callable[[str], Any]
     lanes: tuple[int, ...]
+    future: Future[Any] = field(default_factory=Future[Any])
     sent: int = 0
     attempts: int = 0
     moves: int = 0
     busy_since: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """Body of a 200 answer, after `attempts` HTTP requests."""
-
-    text: str
-    attempts: int
 
 
 class ServedPolicy:
@@ -209,15 +205,15 @@ class ServedPolicy:
             failure = unfit(len(prompt), len(reply), self.context)
             if failure is not None:
                 raise ModelError(f"{self.name}: cannot score: {failure.message}")
-            jobs.append(self._job(scoring_fields(self.name, prompt, reply), tuple(prompt), 0))
+            read = partial(read_scores, prompt=len(prompt), ids=reply)
+            jobs.append(self._job(scoring_fields(self.name, prompt, reply), tuple(prompt), 0, read))
         self._start([job for job in jobs if job is not None])
         found: list[tuple[float, ...]] = []
-        for job, prompt, reply in zip(jobs, prompt_ids, ids, strict=True):
-            done: Any = job.future.result() if job is not None else None
-            scores = read_scores(done.text, len(prompt), reply) if isinstance(done, _Answer) else done
+        for job in jobs:
+            scores = () if job is None else job.future.result()
             if isinstance(scores, CallFailure):
                 raise ModelError(f"{self.name}: cannot score ({scores.kind}: {scores.message})")
-            found.append(scores or ())
+            found.append(scores)
         return found
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -242,49 +238,33 @@ class ServedPolicy:
         jobs: list[_Job] = []
         for request in requests:
             text, prompt = self._rendered(request.prompt)
-            future: Future[Reply] = Future()
-            futures.append(future)
             failure = unfit(len(prompt), request.max_tokens, self.context)
             if failure is not None:
+                futures.append(Future())
                 self._count(failure, 0)
-                future.set_result(failure)
+                futures[-1].set_result(failure)
                 continue
-            job = self._job(completion_fields(self.name, prompt, request, self._eos), prompt, request.seed)
+            fields = completion_fields(self.name, prompt, request, self._eos)
+            read = partial(self._read, request=request, rendered=text, prompt=prompt, version=self.version)
+            job = self._job(fields, prompt, request.seed, read)
             if lane is not None:
                 job.lanes = (lane,)
-            job.future.add_done_callback(self._reader(request, text, prompt, self.version, future))
+            futures.append(job.future)
             jobs.append(job)
         self._start(jobs)
         return futures
 
-    def _reader(
-        self, request: SampleRequest, text: str, prompt: tuple[int, ...], version: int | None, future: Future[Reply]
-    ) -> Any:
-        """What turns the answer to one request into its reply; called on the event loop."""
-
-        def reply_to(answer: Any) -> Reply:
-            if isinstance(answer, CallFailure):
-                return answer
-            found = read_sampled_ids(answer.text, prompt, request, self._eos)
-            if isinstance(found, CallFailure):
-                return found.model_copy(update={"attempts": answer.attempts})
-            told = version if found.version is None else found.version
-            return read_sampled(
-                self._tokenizer, self.name, self._eos, text, prompt, found.ids, found.logprobs, version=told
-            )
-
-        def read(done: Future[Any]) -> None:
-            try:
-                with boundary(ModelError, f"{self.name}: reading a reply"):
-                    answer = done.result()
-                    reply = reply_to(answer)
-            except ModelError as error:  # whoever waits has to hear of it; a callback may not raise
-                future.set_exception(error)
-                return
-            self._count(reply, answer.attempts)
-            future.set_result(reply)
-
-        return read
+    def _read(
+        self, text: str, request: SampleRequest, rendered: str, prompt: tuple[int, ...], version: int | None
+    ) -> Reply:
+        """The reply in the body of a 200 answer; `version` is that of the weights when it was asked."""
+        found = read_sampled_ids(text, prompt, request, self._eos)
+        if isinstance(found, CallFailure):
+            return found
+        told = version if found.version is None else found.version
+        return read_sampled(
+            self._tokenizer, self.name, self._eos, rendered, prompt, found.ids, found.logprobs, version=told
+        )
 
     def _count(self, reply: Reply, attempts: int) -> None:
         with self._counting:
@@ -300,20 +280,25 @@ class ServedPolicy:
         text = self._renderer.text(prompt)
         return text, self._renderer.ids(text)
 
-    def _job(self, body: dict[str, object], prompt: tuple[int, ...], seed: int) -> _Job:
+    def _job(self, body: dict[str, object], prompt: tuple[int, ...], seed: int, read: Callable[[str], Any]) -> _Job:
         # Rendezvous hashing: a prompt's siblings meet at one server, and a server more or less moves few prompts.
         key = zlib.crc32(array.array("q", prompt).tobytes())
         order = sorted(range(len(self._lanes)), key=lambda i: zlib.crc32(self._lanes[i].url.encode(), key))
-        return _Job(body, prompt, seed, Future(), tuple(order))
+        return _Job(body, prompt, seed, read, tuple(order))
 
     def _start(self, jobs: Sequence[_Job]) -> None:
         # In one go, so that jobs stand in the queue before the first of them is sent.
         self._loop.call_soon_threadsafe(self._enqueue, list(jobs))
 
-    def _settle(self, job: _Job, outcome: _Answer | CallFailure) -> None:
+    def _settle(self, job: _Job, outcome: Any) -> None:
         self._open.discard(job)
-        if not job.future.done():
-            job.future.set_result(outcome)
+        if job.future.done():
+            return
+        if isinstance(outcome, CallFailure):
+            outcome = outcome.model_copy(update={"attempts": job.sent})
+        if isinstance(outcome, (Sample, CallFailure)):
+            self._count(outcome, job.sent)
+        job.future.set_result(outcome)
 
     def _enqueue(self, jobs: Sequence[_Job], first: bool = False) -> None:
         self._open.update(jobs)
@@ -331,37 +316,40 @@ class ServedPolicy:
         while (job := lane.take(now)) is not None:
             task = self._loop.create_task(self._attempt(job, lane))
             self._tasks.add(task)
-            task.add_done_callback(partial(self._ended, job))
+            task.add_done_callback(partial(self._ended, job, lane))
         if lane.waiting and now < lane.paused_until:
             self._loop.call_at(lane.paused_until, self._pump, lane)
 
-    def _ended(self, job: _Job, task: asyncio.Task[None]) -> None:
+    def _ended(self, job: _Job, lane: Lane[_Job], task: asyncio.Task[None]) -> None:
         """A request whose coroutine broke is a failure too: nobody may wait for it for ever."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            message = f"{type(error).__name__}: {error}"
-            self._settle(job, CallFailure(kind=FailureKind.BAD_RESPONSE, message=message, attempts=job.sent))
+            lane.failed()
+            message = f"the answer cannot be read: {type(error).__name__}: {error}"
+            self._settle(job, CallFailure(kind=FailureKind.BAD_RESPONSE, message=message))
+            self._pump(lane)
 
     async def _attempt(self, job: _Job, lane: Lane[_Job]) -> None:
         sent = self._loop.time()
         job.attempts += 1
         job.sent += 1
-        outcome, status, retry_after = await self._post(job.body, lane.url)
-        now = self._loop.time()
-        if isinstance(outcome, str):
-            lane.succeeded()
-            self._settle(job, _Answer(outcome, job.sent))
-        elif status in _BUSY:
+        answer, status, retry_after = await self._post(job.body, lane.url)
+        outcome = job.read(answer) if isinstance(answer, str) else answer
+        if status in _BUSY:
             self._busy(job, lane, outcome, sent, retry_after)
+            return
+        if not isinstance(outcome, CallFailure):
+            lane.succeeded()
+            self._settle(job, outcome)
         else:
             lane.failed()
             if outcome.kind not in _AGAIN or job.attempts >= self._retries.attempts:
-                self._settle(job, outcome.model_copy(update={"attempts": job.sent}))
+                self._settle(job, outcome)
             else:
                 job.moves += outcome.kind is FailureKind.UNREACHABLE
                 wait = self._retries.wait(job.attempts, job.seed, retry_after)
-                self._loop.call_at(now + wait, self._enqueue, [job], True)
+                self._loop.call_later(wait, self._enqueue, [job], True)
         self._pump(lane)
 
     def _busy(self, job: _Job, lane: Lane[_Job], failure: CallFailure, sent: float, retry_after: str | None) -> None:
@@ -371,10 +359,11 @@ class ServedPolicy:
         lane.refused(now, sent, max(_SHORTEST, self._retries.wait(1, job.seed, retry_after)))
         if now - since > self._timeout:
             message = f"busy for {now - since:.1f} s: {failure.message}"
-            self._settle(job, CallFailure(kind=FailureKind.RATE_LIMITED, message=message, attempts=job.sent))
-            return
-        job.attempts -= 1
-        lane.put(job.prompt, job, first=True)
+            self._settle(job, CallFailure(kind=FailureKind.RATE_LIMITED, message=message))
+        else:
+            job.attempts -= 1
+            lane.put(job.prompt, job, first=True)
+        self._pump(lane)
 
     async def _post(self, body: dict[str, object], url: str) -> tuple[str | CallFailure, int | None, str | None]:
         """(body of a 200 answer or the failure, status, Retry-After) of one HTTP request."""
@@ -395,7 +384,7 @@ class ServedPolicy:
         return failure, response.status_code, response.headers.get("retry-after")
 
     async def _shut(self) -> None:
-        closed = CallFailure(kind=FailureKind.UNREACHABLE, message="the policy was closed", attempts=0)
+        closed = CallFailure(kind=FailureKind.UNREACHABLE, message="the policy was closed")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -220,6 +220,34 @@ def test_an_error_of_the_server_is_tried_again(
     assert isinstance(reply, CallFailure) and (reply.kind, reply.attempts) == (kind, 2)
 
 
+def test_a_reply_that_the_server_broke_off_is_asked_for_again(server: Faulty, model_folder: Path) -> None:
+    def aborted(body: dict[str, Any]) -> Answer:
+        code, content = TokenServer.answer(server, "/v1/completions", body)
+        content["choices"][0]["finish_reason"] = "abort"
+        return code, content
+
+    server.planned = [aborted]
+    policy = opened(model_folder, server)
+    (whole,) = policy.sample([ask()])
+    (again,) = policy.sample([ask()])
+    policy.close()
+    assert isinstance(whole, Sample) and isinstance(again, Sample) and whole.ids == again.ids
+    assert len(server.bodies) == 3
+
+
+def test_an_id_that_no_tokenizer_has_is_a_failure_and_holds_nothing_up(server: Faulty, model_folder: Path) -> None:
+    def odd(body: dict[str, Any]) -> Answer:
+        code, content = TokenServer.answer(server, "/v1/completions", body)
+        content["choices"][0]["token_ids"][0] = 2**70
+        return code, content
+
+    server.planned = [odd]
+    policy = opened(model_folder, server, in_flight=1)
+    replies = policy.sample([ask(seed=n) for n in range(3)])
+    policy.close()
+    assert [isinstance(reply, Sample) for reply in replies] == [False, True, True]
+
+
 def test_no_answer_in_time_is_a_timeout(server: Faulty, model_folder: Path) -> None:
     server.otherwise = lambda body: time.sleep(0.4)
     reply = one(opened(model_folder, server, attempts=2, timeout=0.1))
