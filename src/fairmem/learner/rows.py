@@ -139,7 +139,8 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True, one_version: bool = T
     versions = sorted({row.policy_version for row in rows})
     if one_version and len(versions) > 1:
         raise CreditError(
-            f"rows of several policy versions in one step: {versions}; learn from one step's rollouts or turn learner.correction on"
+            f"rows of several policy versions in one step: {versions}; learn from one step's rollouts, or turn "
+            "learner.correction on"
         )
 
 
