@@ -20,6 +20,7 @@ from tests.integration.build import metrics, tiny
 
 BASE = Path(__file__).parents[2] / "src" / "fairmem" / "assets" / "base"
 STEPS = "stages=[{sessions = 2, steps = 2}]"
+GENTLE = "learner.lr=3e-4"  # so that there is something to learn from in the second step too
 
 
 class Crowded(TokenServer):
@@ -54,10 +55,11 @@ def sampler(servers: list[TokenServer], folder: Path) -> list[str]:
 def test_a_run_on_servers_samples_and_learns_what_the_run_in_this_process_does(
     servers: list[TokenServer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tiny(STEPS, "name=here"), tmp_path / "here") == 0
-    served = tiny(STEPS, "name=there", "learner.correction=off", *sampler(servers, tmp_path / "served"))
+    assert run(tiny(STEPS, GENTLE, "name=here"), tmp_path / "here") == 0
+    served = tiny(STEPS, GENTLE, "name=there", "learner.correction=off", *sampler(servers, tmp_path / "served"))
     assert run(served, tmp_path / "there") == 0
     capsys.readouterr()
+    assert all(line["rows"] > 0 for line in metrics(tmp_path / "here"))
     for here, there in zip(metrics(tmp_path / "here"), metrics(tmp_path / "there"), strict=True):
         assert there.pop("stale_rows") == 0
         for clock in ("waves",):  # chains of calls, in place of batches
@@ -77,7 +79,7 @@ def test_a_run_on_servers_samples_and_learns_what_the_run_in_this_process_does(
 def test_weights_that_go_out_every_second_step_leave_rows_one_version_old_and_correction_says_how_far(
     servers: list[TokenServer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lazy = ["sampler.sync_every=2", "sampler.max_staleness=1", "learner.lr=1e-2"]
+    lazy = ["sampler.sync_every=2", "sampler.max_staleness=1", "learner.lr=1e-3"]
     recipe = tiny(STEPS, "name=lazy", *lazy, *sampler(servers[:1], tmp_path / "served"))
     assert run(recipe, tmp_path / "lazy") == 0
     capsys.readouterr()
@@ -100,7 +102,7 @@ def test_a_replica_that_was_missed_by_an_update_has_its_rows_dropped_and_counted
             return code, content
 
     with Behind(BASE) as behind:
-        recipe = tiny(STEPS, "name=behind", *sampler([behind], tmp_path / "served"))
+        recipe = tiny(STEPS, GENTLE, "name=behind", *sampler([behind], tmp_path / "served"))
         assert run(recipe, tmp_path / "behind") == 0
     capsys.readouterr()
     for line in metrics(tmp_path / "behind"):
