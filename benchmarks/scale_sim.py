@@ -295,14 +295,16 @@ def validate(recipe: Recipe, counts: Sequence[int], rounds: int, steps: int) -> 
     return found
 
 
-def sweep(times: Times, recipe: Recipe, rows: int) -> dict[str, dict[str, dict[int, Outcome]]]:
+def sweep(
+    times: Times, recipe: Recipe, rows: int, lengths: Sequence[int] = SESSIONS
+) -> dict[str, dict[str, dict[int, Outcome]]]:
     """Schedule -> sessions -> workers -> outcome."""
     return {
         schedule: {
             str(sessions): {
                 count: play_step(times, workload(recipe, sessions), Cluster(count, rows), schedule) for count in WORKERS
             }
-            for sessions in SESSIONS
+            for sessions in lengths
         }
         for schedule in ("streams", "waves")
     }
@@ -361,6 +363,7 @@ def main() -> None:
     parser.add_argument("--validate", action="store_true", help="predict real rollouts at 1 and 2 workers")
     parser.add_argument("--times", type=Path, metavar="FILE", help="times to simulate with")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of scale_sim.json and scale_sim.png")
+    parser.add_argument("--sessions", default=",".join(map(str, SESSIONS)), help="lengths of conversations, as 8,32")
     parser.add_argument("--rows", type=int, default=256, help="most rows in flight at one simulated worker")
     parser.add_argument("--rounds", type=int, default=2, help="times that each batch size is timed")
     parser.add_argument("--steps", type=int, default=2, help="real steps per number of workers of --validate")
@@ -375,7 +378,7 @@ def main() -> None:
     if args.validate:
         validate(recipe, (1, 2), args.rounds, args.steps)
     if args.times is not None:
-        found = sweep(read_times(args.times), recipe, args.rows)
+        found = sweep(read_times(args.times), recipe, args.rows, [int(n) for n in args.sessions.split(",")])
         args.out.mkdir(parents=True, exist_ok=True)
         plain = {
             s: {n: {c: dataclasses.asdict(o) for c, o in by.items()} for n, by in of.items()} for s, of in found.items()
