@@ -395,8 +395,7 @@ def play_step(times: Times, work: Workload, cluster: Cluster, schedule: Schedule
     answers = [_answering(name, times, draw) for name in range(len(branches))]
     asked = _Play(times, cluster, schedule, answers, workers, now=rollout, client_free=rollout)
     quiz = asked.run() - rollout if times.questions else 0.0
-    mean = {role: np.mean(lengths, axis=0) for role, lengths in times.lengths.items()}
-    per_row = float(sum(mean[role].sum() for role in ("extractor", "manager"))) / 2
+    per_row = float(sum(np.mean(times.lengths[role], axis=0).sum() for role in ("extractor", "manager"))) / 2
     learn = -(-rolled.calls // cluster.workers) * per_row * times.learn
     full = times.step / cluster.rows + times.row
     sampled = draw.read * times.prefill + draw.tokens * full

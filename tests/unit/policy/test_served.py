@@ -64,7 +64,7 @@ def server(served: Faulty) -> Faulty:
 
 def opened(model_folder: Path, *servers: TokenServer, **options: Any) -> ServedPolicy:
     address = " ".join(server.base_url for server in servers)
-    fast: dict[str, Any] = {"first_wait": 0.001, "timeout": 20.0, **options}
+    fast: dict[str, Any] = {"first_wait": 0.001, "timeout": 60.0, **options}
     policy = open_policy("served:tiny", base_url=address, folder=str(model_folder), **fast)
     assert isinstance(policy, ServedPolicy)
     return policy
@@ -191,7 +191,7 @@ def test_a_server_that_takes_few_at_once_gets_few_and_nothing_is_lost(server: Fa
         return None
 
     server.otherwise = crowded
-    policy = opened(model_folder, server, in_flight=64, attempts=1)
+    policy = opened(model_folder, server, in_flight=64, attempts=1, timeout=200.0)
     replies = policy.sample([ask(seed=n, max_tokens=2) for n in range(80)])
     assert all(isinstance(reply, Sample) for reply in replies)
     assert policy.limits[0] < 64
@@ -352,7 +352,9 @@ def test_given_tokens_are_scored_as_in_this_process(server: Faulty, model_folder
 
 
 def test_a_check_names_the_server_that_gives_nothing_to_train_on(server: Faulty, model_folder: Path) -> None:
-    opened(model_folder, server).check()
+    policy = opened(model_folder, server)
+    policy.check()
+    policy.close()
     server.otherwise = lambda body: (200, {"choices": [{"text": "OK", "finish_reason": "length"}]})
     policy = opened(model_folder, server)
     with pytest.raises(EndpointError, match=f"{server.base_url}.*no token ids.*vLLM 0.10.2"):
