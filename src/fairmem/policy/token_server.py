@@ -21,14 +21,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fairmem.errors import FairmemError
 from fairmem.policy.base import SampleRequest
 from fairmem.policy.calls import loads
-from fairmem.policy.hf import HFPolicy
-from fairmem.policy.model_folder import read_about
+from fairmem.policy.model_folder import check_folder, read_about
 from fairmem.policy.torch_setup import import_torch
+
+if TYPE_CHECKING:
+    from fairmem.policy.hf import HFPolicy
 
 _ROWS = 64
 """Most requests decoded together."""
@@ -65,7 +67,7 @@ class TokenServer:
             ModelError: the folder cannot be used.
         """
         self._folder, self._rows = folder, rows
-        self._policy = HFPolicy.from_folder(folder, device="cpu", dtype="float32")
+        self._policy = _opened(folder)
         self.version = _version_in(folder, 0)
         self.batches: list[int] = []
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -140,7 +142,7 @@ class TokenServer:
         named = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
         folder = Path(str(named.get("weights_path") or self._folder))
         try:
-            loaded = HFPolicy.from_folder(folder, device="cpu", dtype="float32")
+            loaded = _opened(folder)
         except FairmemError as error:
             return 500, _error(str(error))
         with self._weights:
@@ -176,6 +178,13 @@ class TokenServer:
                 return None
             batch.append(one)
         return batch
+
+
+def _opened(folder: Path) -> HFPolicy:
+    check_folder(folder)  # before torch is loaded, which takes longer than to say that a folder is none
+    from fairmem.policy.hf import HFPolicy
+
+    return HFPolicy.from_folder(folder, device="cpu", dtype="float32")
 
 
 def _version_in(folder: Path, otherwise: int) -> int:
@@ -244,8 +253,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    import_torch().set_num_threads(arguments.threads)
     try:
+        check_folder(arguments.folder)
+        import_torch().set_num_threads(arguments.threads)
         with TokenServer(arguments.folder, port=arguments.port) as server:
             print(f"{server.base_url} serves {arguments.folder}", flush=True)
             server.wait()
