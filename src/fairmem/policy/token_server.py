@@ -51,6 +51,11 @@ class _Waiting:
     answer: Answer = (500, {})
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # a client opens all its connections at once; the default of 5 would reset some
+
+
 class TokenServer:
     """Serves one model from a thread until it is closed; use it in a `with` statement.
 
@@ -72,8 +77,7 @@ class TokenServer:
         self.batches: list[int] = []
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._weights = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", port), _handler(self))
         self.root = f"http://127.0.0.1:{self._http.server_address[1]}"
         self.base_url = f"{self.root}/v1"
         self._threads = [

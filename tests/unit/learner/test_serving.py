@@ -64,19 +64,19 @@ def served(tmp_path: Path, folder: Path) -> Iterator[Told]:
         yield server
 
 
-def recipe(folder: Path, *servers: TokenServer, **sampler: Any) -> Recipe:
+def recipe(model: Path, *servers: TokenServer, **sampler: Any) -> Recipe:
     addresses = [server.base_url for server in servers]
     return parse_recipe(
         {
-            "model": {"path": str(folder)},
+            "model": {"path": str(model)},
             "rollout": {"temperature": 0.9},
-            "sampler": {"path": "openai:tiny", "servers": addresses, "timeout": 20.0, "attempts": 1, **sampler},
+            "sampler": {"path": "openai:tiny", "servers": addresses, "timeout": 200.0, "attempts": 1, **sampler},
         }
     )
 
 
-def opened(folder: Path, run: Path, *servers: TokenServer, **sampler: Any) -> tuple[Serving, Backbones]:
-    made = recipe(folder, *servers, **sampler)
+def opened(model: Path, run: Path, *servers: TokenServer, **sampler: Any) -> tuple[Serving, Backbones]:
+    made = recipe(model, *servers, **sampler)
     backbones = open_backbones(made)
     serving = open_serving(made, backbones, run)
     assert serving is not None

@@ -191,7 +191,7 @@ def test_a_server_that_takes_few_at_once_gets_few_and_nothing_is_lost(server: Fa
         return None
 
     server.otherwise = crowded
-    policy = opened(model_folder, server, in_flight=64, attempts=1, timeout=200.0)
+    policy = opened(model_folder, server, in_flight=64, attempts=3, timeout=200.0)
     replies = policy.sample([ask(seed=n, max_tokens=2) for n in range(80)])
     assert all(isinstance(reply, Sample) for reply in replies)
     assert policy.limits[0] < 64
