@@ -133,6 +133,8 @@ class RoleTurn(_Record):
     """log p(token) in nats at the sampling temperature, one per sampled id; empty if the backend gives none."""
     text: str = ""
     stop: StopReason | None = None
+    policy_version: int | None = None
+    """Version of the weights that sampled it, where a server keeps count; None is that of the tree."""
     seed: int = 0
     failure: CallFailure | None = None
     parse: ParseOutcome | None = None

@@ -1,5 +1,6 @@
 """The training run: collect, reward, credit, learn, evaluate, log. It sequences; the maths is elsewhere.
 
+    one step, scores, report      practice.py, which goes through the next lines
     conversations -> plans        episodes/curriculum.py, episodes/rerollout.py
     plans -> rewarded trees       episodes/group.py
     (tasks with tools             drift/small/practice.py)
@@ -14,11 +15,10 @@ checkpoint, so a run that was killed and resumed ends with the same `metrics.jso
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fairmem.config import CHECKPOINTS, RESOLVED, SMALL_WORLD, Recipe, save_resolved
 from fairmem.credit import check_rule
@@ -26,65 +26,34 @@ from fairmem.drift.small.practice import ToolPractice, check_recipe
 from fairmem.episodes import (
     Conversations,
     Decision,
-    EpisodeRunner,
     Progress,
-    StepPlan,
     after_step,
     build_runner,
-    collect,
     engine_side,
     first,
-    keep_trace,
     needs_teacher,
     next_step,
     open_teacher,
-    sampled_tokens,
-    step_metrics,
-    step_timing,
     steps_left,
-    tree_plans,
     validates,
 )
 from fairmem.errors import ConfigError
-from fairmem.eval import EvalResult, evaluate, make_header, report_run, validation_scores
+from fairmem.eval import evaluate, make_header, report_run
 from fairmem.learner import (
     Backbones,
     load_latest,
     load_weights,
     open_backbones,
+    open_serving,
     prune_weights,
     save_checkpoint,
     save_weights,
 )
 from fairmem.learner.engines import EMBEDDED, Engine, Job, open_engine
 from fairmem.policy import Policy, open_ready, open_writers
+from fairmem.practice import MemoryPractice, Practice
 from fairmem.runlog import RunLog, Sink, TensorBoardSink, WandbSink
 from fairmem.trace import Role
-from fairmem.types import Conversation
-
-
-class Practice(Protocol):
-    """What a run does between two checkpoints: rolls out and learns, and is scored."""
-
-    def step(self, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
-        """One training step; returns its metrics (with `sampled_tokens`) and its timing."""
-        ...
-
-    def validate(self, log: RunLog) -> dict[str, float | None]:
-        """Scores of the validation data; empty without any."""
-        ...
-
-    def evaluate(self, when: str, log: RunLog) -> None:
-        """Score the test data `before` or `after` training unless that is done already."""
-        ...
-
-    def report(self) -> str:
-        """Write the report of the run, and return it as text."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is held beside the models that are trained."""
-        ...
 
 
 @dataclass(slots=True)
@@ -99,63 +68,6 @@ class _Workbench:
     @property
     def checkpoints(self) -> Path:
         return self.folder / CHECKPOINTS
-
-
-@dataclass(slots=True)
-class _MemoryPractice:
-    """Episodes of conversations, by which a model learns to keep memory."""
-
-    recipe: Recipe
-    folder: Path
-    backbones: Backbones
-    answerer: Policy
-    runner: EpisodeRunner
-    teacher: EpisodeRunner | None
-    conversations: Conversations
-
-    def step(self, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Roll out, credit, learn."""
-        recipe = self.recipe.at(plan.stage)
-        started = time.perf_counter()
-        log.status("rolling out")
-        plans = tree_plans(recipe, self.conversations, plan)
-        collected = collect(self.runner, recipe, plans, plan.step, self.backbones.team.critic_values, self.teacher)
-        rolled = time.perf_counter()
-        log.status("learning")
-        learned = self.backbones.team.step(collected.rows)
-        metrics: dict[str, Any] = {"stage": f"stage {plan.stage_index + 1} ({plan.stage.sessions} sessions)"}
-        metrics |= step_metrics(collected.trees, collected.credits, collected.report, learned)
-        everything = [*collected.context, *collected.trees]
-        counted = recipe.model.train if plan.stage.counts == "trained" else "all"
-        metrics["sampled_tokens"] = sampled_tokens(everything, counted)
-        keep_trace(self.folder, self.recipe, plan.step, everything, collected.report)
-        return metrics, step_timing(started, rolled, learned, collected.report, time.perf_counter())
-
-    def validate(self, log: RunLog) -> dict[str, float | None]:
-        talks = self.conversations.validation
-        return validation_scores(self._run_eval(talks, log)) if talks else {}
-
-    def evaluate(self, when: str, log: RunLog) -> None:
-        """On the test conversations, else the validation ones."""
-        path = self.folder / f"eval_{when}.jsonl"
-        talks = self.conversations.test or self.conversations.validation
-        if path.exists() or not talks:
-            return
-        log.say(f"evaluating {when} training on {len(talks)} conversations")
-        self._run_eval(talks, log).save(path)
-
-    def report(self) -> str:
-        return report_run(self.folder)
-
-    def close(self) -> None:
-        self.answerer.close()
-        for policy in self.teacher.policies.values() if self.teacher else ():  # closing twice is safe
-            policy.close()
-
-    def _run_eval(self, talks: Sequence[Conversation], log: RunLog) -> EvalResult:
-        recipe = self.recipe
-        header = make_header(recipe, self.runner, recipe.data.source, self.backbones.name, self.answerer.name)
-        return evaluate(self.runner, talks, header, progress=lambda text: log.status(f"evaluating: {text}"))
 
 
 def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDDED, options: Sequence[str] = ()) -> int:
@@ -181,6 +93,7 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
     save_resolved(recipe, folder / RESOLVED)
     progress = _restore(bench) if resume else first(recipe)
     resumed = progress.step if resume else None
+    bench.practice.begin(progress.step)
     try:
         with RunLog(folder, progress.step + steps_left(progress, recipe), resumed, _sinks(recipe, folder)) as log:
             bench.practice.evaluate("before", log)
@@ -246,10 +159,12 @@ def _open(recipe: Recipe, folder: Path) -> _Workbench:
     answerer: Policy = backbones.answerer or open_ready(
         answering.path, answering.base_url, answering.api_key_env, **local
     )
-    policies: dict[Role, Policy] = {**backbones.policies, "answerer": answerer}
+    serving = open_serving(recipe, backbones, folder)
+    writing = backbones.policies if serving is None else serving.policies
+    policies: dict[Role, Policy] = {**writing, "answerer": answerer}
     runner = build_runner(recipe, policies)
     teacher = build_runner(recipe, open_teacher(recipe, policies)) if needs_teacher(recipe) else None
-    practice = _MemoryPractice(recipe, folder, backbones, answerer, runner, teacher, conversations)
+    practice = MemoryPractice(recipe, folder, backbones, answerer, runner, teacher, conversations, serving)
     return _Workbench(recipe, folder, backbones, practice)
 
 
@@ -293,3 +208,4 @@ def _begin_stage(bench: _Workbench, progress: Progress, start: int | None) -> No
     settings = recipe.at(recipe.stages[min(progress.stage, len(recipe.stages) - 1)]).learner
     weights = load_weights(bench.checkpoints, start) if start else None
     bench.backbones.team.restart(weights, settings, recipe.model.reference == "stage")
+    bench.practice.begin(progress.step)

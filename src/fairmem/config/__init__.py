@@ -8,7 +8,7 @@ recipe beside the run, and loading that file gives the same recipe again.
 Add a field: one annotated line with a docstring in its section (unit included), then its use.
 
 section.py    what every section is made of
-roles.py      model, answerer, teacher, agents
+roles.py      model, sampler, answerer, teacher, agents
 rollouts.py   data, rollout, reward
 drift.py      drift: training a tool user that memory does not move
 learning.py   credit, learner, stages, curriculum
@@ -34,7 +34,7 @@ from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfi
 from fairmem.config.overrides import parse_value
 from fairmem.config.recipe import Recipe
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
-from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, TeacherConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, SamplerConfig, TeacherConfig
 from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
 from fairmem.config.section import Section
 
@@ -56,6 +56,7 @@ __all__ = [
     "RewardConfig",
     "RolloutConfig",
     "SMALL_WORLD",
+    "SamplerConfig",
     "Section",
     "StageConfig",
     "TeacherConfig",

@@ -74,6 +74,15 @@ class LearnerConfig(Section):
     value_warmup: Count = 0
     """`ppo`: first steps in which the value loss alone is learned from; a critic that knows nothing calls every
     reward a surprise, and whatever the policy does most is praised for it."""
+    correction: Literal["auto", "off", "truncate", "mask"] = "auto"
+    """Importance weights where sampler and learner differ: cut at `correction_high`, or dropped outside the bounds.
+    `auto` is `truncate` with a `[sampler]` and off without."""
+    correction_level: Literal["token", "sequence"] = "token"
+    """One weight per token, or one per turn: the product of its tokens' ratios."""
+    correction_low: NonNegative = 0.5
+    """`mask`: smallest ratio of the learner's to the sampler's probability that is kept."""
+    correction_high: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    """Largest such ratio: kept by `mask`, and where `truncate` cuts."""
     grad_clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     epochs: Positive = 1
@@ -89,6 +98,11 @@ class LearnerConfig(Section):
     def _bounds(self) -> LearnerConfig:
         if 0 < self.dual_clip <= 1:
             raise ValueError(f"learner.dual_clip must be above 1, or 0 to turn it off; found {self.dual_clip}")
+        if self.correction == "mask" and self.correction_low >= self.correction_high:
+            raise ValueError(
+                f"learner.correction_low is {self.correction_low} and learner.correction_high {self.correction_high}; "
+                "low has to be below high, or everything is dropped"
+            )
         return self
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from fairmem.config.drift import DriftConfig
 from fairmem.config.learning import CreditConfig, CurriculumConfig, LearnerConfig, StageConfig
 from fairmem.config.records import CheckpointConfig, EvalConfig, LogConfig
-from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, TeacherConfig
+from fairmem.config.roles import AgentsConfig, AnswererConfig, ModelConfig, SamplerConfig, TeacherConfig
 from fairmem.config.rollouts import DataConfig, RewardConfig, RolloutConfig
 from fairmem.config.section import Count, Section
 from fairmem.config.units import unit_conflicts
@@ -24,6 +24,7 @@ class Recipe(Section):
     seed: Count = 0
     """Seed of everything random except the generated conversations (`data.seed`)."""
     model: ModelConfig = ModelConfig()
+    sampler: SamplerConfig = SamplerConfig()
     answerer: AnswererConfig = AnswererConfig()
     teacher: TeacherConfig = TeacherConfig()
     data: DataConfig = DataConfig()
@@ -52,18 +53,21 @@ class Recipe(Section):
         return sum(stage.steps for stage in self.stages)
 
     def at(self, stage: StageConfig) -> Recipe:
-        """This recipe with the overrides of `stage` put in their places."""
+        """This recipe with the overrides of `stage` put in their places, and `learner.correction` decided."""
 
         def merged(section: Any, *names: str) -> Any:
             given = {name: getattr(stage, name) for name in names if getattr(stage, name) is not None}
             return section.model_copy(update=given)
 
+        learner = merged(self.learner, "minibatches")
+        if learner.correction == "auto":
+            learner = learner.model_copy(update={"correction": "truncate" if self.sampler.path else "off"})
         return self.model_copy(
             update={
                 "data": merged(self.data, "conversations_per_step"),
                 "rollout": merged(self.rollout, "global_group", "local_group", "local_fraction"),
                 "reward": merged(self.reward, "compression_tau", "compression_lambda"),
-                "learner": merged(self.learner, "minibatches"),
+                "learner": learner,
             }
         )
 
@@ -107,3 +111,41 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
         "curriculum.select is 'last', so no score is better than another; use val_f1 or val_m_fail",
     )
     yield from unit_conflicts(recipe)
+    yield from _sampler_conflicts(recipe)
+
+
+def _sampler_conflicts(recipe: Recipe) -> Iterator[tuple[bool, str, str]]:
+    sampler, model = recipe.sampler, recipe.model
+    used = bool(sampler.path)
+    yield (
+        used and not (sampler.path.startswith("openai:") and sampler.path.removeprefix("openai:").strip()),
+        f"sampler.path is '{sampler.path}'",
+        "a sampler is named as openai:NAME, with the name that the servers know the model by",
+    )
+    yield used and not sampler.servers, "sampler.path is set", "sampler.servers is empty; name at least one address"
+    yield (
+        not used and bool(sampler.servers),
+        "sampler.servers is set",
+        "sampler.path is empty, so that nobody would ask them; set it to openai:NAME",
+    )
+    yield (
+        used and (model.backbones != "shared" or model.train != "all"),
+        "sampler.path is set",
+        "its servers hold one model for all roles; use model.backbones=shared and model.train=all",
+    )
+    yield (
+        used and sampler.sync == "http" and not sampler.sync_url,
+        "sampler.sync is 'http'",
+        "sampler.sync_url is empty; give the address that loads weights",
+    )
+    yield (
+        used and sampler.sync == "command" and not sampler.sync_command,
+        "sampler.sync is 'command'",
+        "sampler.sync_command is empty; give the command that loads weights",
+    )
+    yield (
+        used and sampler.sync_every > sampler.max_staleness + 1,
+        f"sampler.sync_every is {sampler.sync_every}",
+        f"sampler.max_staleness is {sampler.max_staleness}, so that whole steps would be dropped; "
+        f"set it to {sampler.sync_every - 1} or more",
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fairmem.config.section import Count, Positive, Section
+from pydantic import Field
+
+from fairmem.config.section import Count, NonNegative, Positive, Section
 
 
 class ModelConfig(Section):
@@ -28,6 +30,39 @@ class ModelConfig(Section):
     """`auto` (CUDA if there is one, else CPU), `cpu`, `cuda` or `cuda:N`."""
     lora_rank: Count = 0
     """Rank of the trained LoRA adapters; 0 trains all weights. Needs the extra `lora`."""
+
+
+class SamplerConfig(Section):
+    """Servers that sample in place of the trained model (docs/guide/served.md); left out, it samples itself."""
+
+    path: str = ""
+    """`openai:NAME` for the model NAME on servers that take and give token ids, such as vLLM; empty is none."""
+    servers: tuple[str, ...] = ()
+    """Addresses, up to and with `/v1`; equal prompts go to the same server."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the servers' key; it may be unset."""
+    in_flight: Positive = 256
+    """Most requests in flight at one server; fewer while it says that it is busy."""
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
+    """Seconds to wait for an answer, and for a busy server."""
+    attempts: Positive = 5
+    """Most HTTP requests for one sample; those that found a server busy do not count."""
+    wait: NonNegative = 0.0
+    """Seconds to wait at the start until the servers are there; the first weights are exported before."""
+    sync: Literal["vllm", "http", "command", "none"] = "vllm"
+    """How servers are told of new weights: vLLM's `reload_weights`, a POST to `sync_url`, a command, or not at all."""
+    sync_url: str = ""
+    """`http`: is sent `{"folder": ..., "version": N}`, and has loaded the weights when it answers 200."""
+    sync_command: str = ""
+    """`command`: run without a shell after each export, with {folder} and {version} filled in; 0 means loaded."""
+    sync_every: Positive = 1
+    """Training steps between two exports of the weights; above 1 the samples are that many versions old at most."""
+    folder: str = ""
+    """Where weights are exported to, and the servers read them from; empty is `served` in the run's folder."""
+    max_staleness: Count = 0
+    """Rows sampled by weights that are more versions (training steps) old are dropped and counted."""
+    tolerance: NonNegative = 0.5
+    """Most mean difference of a probe's log-probabilities, server to learner, after an export (nats per token)."""
 
 
 class AnswererConfig(Section):

@@ -23,6 +23,7 @@ from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.scheduler import run_branches
 from fairmem.episodes.stages import (
     Decision,
     Progress,
@@ -90,6 +91,7 @@ __all__ = [
     "plan_branches",
     "reuse_branch",
     "roll_branch",
+    "run_branches",
     "run_waves",
     "sample_once",
     "sampled_tokens",

@@ -392,5 +392,6 @@ def _turn(
             "logprobs": reply.logprobs,
             "text": reply.text,
             "stop": reply.stop,
+            "policy_version": reply.version,
         }
     )

@@ -66,14 +66,19 @@ class Wave(NamedTuple):
 
 @dataclass(slots=True)
 class WaveStats:
-    """What a run of waves cost; a wave is one sequential `sample` call of one policy."""
+    """What a run of waves cost; a wave is one sequential `sample` call of one policy.
+
+    Of branches that run at their own pace, `each` holds slices of equal time, and `depth` the most calls that one
+    branch makes after one another.
+    """
 
     each: list[Wave] = field(default_factory=list)
+    depth: int | None = None
 
     @property
     def waves(self) -> int:
         """Sequential sample calls."""
-        return len(self.each)
+        return len(self.each) if self.depth is None else self.depth
 
     @property
     def calls(self) -> int:
@@ -126,10 +131,10 @@ def run_waves(
                 asks[key] = step
             else:
                 waiting[key] = step
-            _resume_waiting(waiting, inbox, board)
-        _resume_waiting(waiting, inbox, board)
+            resume_waiting(waiting, inbox, board)
+        resume_waiting(waiting, inbox, board)
         if asks:
-            inbox.update(_sample(asks, policies, stats))
+            inbox.update(sample_wave(asks, policies, stats))
         elif waiting and not inbox and not progressed:
             key, want = next(iter(waiting.items()))
             raise RuntimeError(
@@ -138,7 +143,8 @@ def run_waves(
     return {key: results[key] for key in routines}, stats
 
 
-def _resume_waiting(waiting: dict[str, AwaitMemory], inbox: dict[str, Any], board: MemoryBoard) -> None:
+def resume_waiting(waiting: dict[str, AwaitMemory], inbox: dict[str, Any], board: MemoryBoard) -> None:
+    """Move to `inbox` every branch in `waiting` whose memory has been published."""
     for key in list(waiting):
         memory = board.get(waiting[key])
         if memory is not None:
@@ -146,7 +152,7 @@ def _resume_waiting(waiting: dict[str, AwaitMemory], inbox: dict[str, Any], boar
             del waiting[key]
 
 
-def _sample(asks: Mapping[str, Ask], policies: Mapping[Role, Policy], stats: WaveStats) -> dict[str, list[Reply]]:
+def sample_wave(asks: Mapping[str, Ask], policies: Mapping[Role, Policy], stats: WaveStats) -> dict[str, list[Reply]]:
     """One batch per policy over all asks; replies go back by key."""
     by_policy: dict[int, tuple[Policy, list[tuple[str, SampleRequest]]]] = {}
     for key, ask in asks.items():

@@ -16,10 +16,11 @@ from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
-from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats, run_waves
+from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats
 from fairmem.episodes.op_values import OpCase, OpScope, op_cases, op_gains, op_jobs, with_lines
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
+from fairmem.episodes.scheduler import run_branches
 from fairmem.episodes.state_values import answered_by_all, memories
 from fairmem.errors import ConfigError, boundary
 from fairmem.memory import Memory
@@ -109,7 +110,7 @@ class EpisodeRunner:
             for branch in plan.branches
             if not branch.reused
         }
-        results, report.waves = run_waves(routines, board, self.policies)
+        results, report.waves = run_branches(routines, board, self.policies)
         if (reward or self.reward).form != "memory_r2" and (reward or self.reward).gamma:
             results = judge_contents(results, self.judge, self.agents.chunks_per_session)
         for index, plan in enumerate(plans):
@@ -168,7 +169,7 @@ class EpisodeRunner:
     def play(self, routines: Mapping[str, Routine[Result]], report: RunReport) -> dict[str, Result]:
         """Run `routines`, which wait for no one's memory, with this runner's models; `report` takes their cost."""
         started = time.perf_counter()
-        results, waves = run_waves(routines, MemoryBoard(), self.policies)
+        results, waves = run_branches(routines, MemoryBoard(), self.policies)
         report.waves.each += waves.each
         report.wave_seconds += time.perf_counter() - started
         return results

@@ -15,6 +15,7 @@ _PARSED = {ParseOutcome.OK, ParseOutcome.EMPTY}
 _LEARNED = (
     *("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_mean", "approx_kl", "sampler_gap", "rows"),
     *("value_loss", "explained_variance"),  # of a critic
+    *("correction_mean", "correction_max", "correction_cut", "sampler_kl"),  # of a sampler that is not the learner
 )
 
 

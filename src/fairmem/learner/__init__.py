@@ -4,15 +4,17 @@
     batch.py       packing rows so that none sees another, with shared prompts computed once
     forward.py     packed batch -> log-probability of every sampled token
     losses.py      clipped policy gradient, KL to a reference, entropy: pure functions
+    correction.py  importance weights, where the sampler is not quite the learner
     optim.py       AdamW, warmup, clipping, float32 masters
     reference.py   the frozen model that the KL term compares with
     learner.py     one step: passes, mini-batches, micro-batches (metrics: tally.py); a new start for a stage
     team.py        several learners, and which learns from whose rows
     backbones.py   from a recipe: the models of the roles, and the team that trains them
+    serving.py     servers that sample in place of the trained model, and how they come to its weights
     checkpoint.py  atomic save and load (state_folder.py), bit-exact resume, export as a Hugging Face folder
     lora.py        low-rank adapters (extra `lora`)
 
-torch is loaded on first use of a name that needs it; `Row`, `check_rows`, `rows_of` and `LearnerConfig` do not.
+torch is loaded on first use of a name that needs it; rows (`Row`, `rows_of` ...) and `LearnerConfig` do not.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fairmem.config import LearnerConfig
-from fairmem.learner.rows import Row, check_rows, rows_of
+from fairmem.learner.rows import Row, check_rows, fresh_rows, rows_of
 
 if TYPE_CHECKING:
     from fairmem.learner.backbones import Backbones, open_backbones
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     )
     from fairmem.learner.learner import Learner
     from fairmem.learner.lora import with_lora
+    from fairmem.learner.serving import Serving, open_serving
     from fairmem.learner.team import Team
 
 __all__ = [
@@ -46,14 +49,17 @@ __all__ = [
     "LearnerConfig",
     "Restored",
     "Row",
+    "Serving",
     "Stateful",
     "Team",
     "check_rows",
     "export",
+    "fresh_rows",
     "load_checkpoint",
     "load_latest",
     "load_weights",
     "open_backbones",
+    "open_serving",
     "prune_weights",
     "rows_of",
     "save_checkpoint",
@@ -65,6 +71,7 @@ _NEEDS_TORCH = {
     "Backbones": "backbones",
     "Learner": "learner",
     "Restored": "checkpoint",
+    "Serving": "serving",
     "Stateful": "checkpoint",
     "Team": "team",
     "export": "checkpoint",
@@ -72,6 +79,7 @@ _NEEDS_TORCH = {
     "load_latest": "checkpoint",
     "load_weights": "checkpoint",
     "open_backbones": "backbones",
+    "open_serving": "serving",
     "prune_weights": "checkpoint",
     "save_checkpoint": "checkpoint",
     "save_weights": "checkpoint",

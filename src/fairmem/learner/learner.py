@@ -19,6 +19,7 @@ from torch import Tensor
 from fairmem.config import LearnerConfig
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.learner.batch import PackedBatch, collate, micro_batches, pack_rows
+from fairmem.learner.correction import correct
 from fairmem.learner.forward import causal_model, sampled_logprobs, scored
 from fairmem.learner.losses import aggregate, imitation_loss, k3_kl, policy_loss, turn_mean
 from fairmem.learner.minibatches import minibatches
@@ -87,6 +88,10 @@ class Learner:
         return self.config.loss == "imitation"
 
     @property
+    def _corrects(self) -> bool:
+        return self.config.correction in ("truncate", "mask")
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
@@ -103,10 +108,12 @@ class Learner:
             imitation `policy_loss` is its cross-entropy, and there are no ratios);
             `ratio_mean`, `clip_fraction` over ratios; `approx_kl` over tokens, from old to new weights;
             `sampler_gap` is mean |log p now - recorded| before the first update, which is 0 but for rounding
-            when sampler and learner agree; `grad_norm` is the mean norm before clipping; `tokens` counts
-            those computed forward and backward, `row_tokens` the same without shared prompts. With a critic
-            `value_loss` (before its weight), and `explained_variance` of its values before the update, which is
-            left out where all returns are the same.
+            when sampler and learner agree; with `learner.correction` also `correction_mean`, `correction_max` (ratio
+            of the learner's to the sampler's probability before bounds), `correction_cut` (share where a bound acted)
+            and `sampler_kl` (KL of sampler to learner, nats per token), of the first update's rows; `grad_norm` is
+            the mean norm before clipping; `tokens` counts those computed forward and backward, `row_tokens` the same
+            without shared prompts. With a critic `value_loss` (before its weight), and `explained_variance` of its
+            values before the update, which is left out where all returns are the same.
 
         Raises:
             CreditError: the rows break an invariant (`check_rows`); the weights are untouched.
@@ -115,8 +122,9 @@ class Learner:
         tally = Tally()
         if rows:
             if not checked:
-                check_rows(rows, not self._recompute_old and not self.imitates, not self.imitates)
-            old = self.logprobs(rows) if self._recompute_old else None
+                checks = not self.imitates and (self._corrects or not self._recompute_old)
+                check_rows(rows, checks, compared=not self.imitates, one_version=not self._corrects)
+            old = self.logprobs(rows) if self._recompute_old or self._corrects else None
             reference = self._reference_logprobs(rows) if self.config.kl else None
             with self._training():
                 for chosen in minibatches(len(rows), self.config, self._seed, self.steps):
@@ -314,9 +322,28 @@ class Learner:
             return imitation_loss(logp, *turns, config.aggregation, total)
         clip = (config.clip_low, config.clip_high)
         how = (config.ratio, config.aggregation, total)
-        policy = policy_loss(logp, old, *turns, clip, config.dual_clip, *how, batch.token_advantage)
+        per_token = (batch.token_advantage, self._correction(batch, old, tally))
+        policy = policy_loss(logp, old, *turns, clip, config.dual_clip, *how, *per_token)
         tally.ratios(policy.ratio, policy.clipped)
         return policy.loss
+
+    def _correction(self, batch: PackedBatch, old: Tensor, tally: Tally) -> Tensor | None:
+        """Importance weights [N] of the batch's tokens; None where the sampler is taken for the learner."""
+        config = self.config
+        if config.correction not in ("truncate", "mask"):
+            return None
+        found = correct(
+            old,
+            batch.old_logp,
+            batch.turn_index,
+            len(batch.weights),
+            config.correction,
+            config.correction_level,
+            config.correction_low,
+            config.correction_high,
+        )
+        tally.corrected(found)
+        return found.weight
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
         if self._reference is not None:

@@ -88,6 +88,7 @@ def policy_loss(
     aggregation: Aggregation = "turn",
     total: Tensor | float | None = None,
     token_advantage: Tensor | None = None,
+    correction: Tensor | None = None,
 ) -> PolicyLoss:
     """Clipped policy-gradient loss.
 
@@ -111,14 +112,19 @@ def policy_loss(
         aggregation: Mean over turns or over tokens, see `aggregate`.
         total: Denominator of the whole mini-batch; None takes this batch's own.
         token_advantage: [N], in place of `advantage`.
+        correction: Weight of each token's term, [N], for tokens of a sampler that is not quite the learner
+            (`fairmem.learner.correction`).
+
+    With either of the last two a turn's ratio stands at each of its tokens with the token's own gradient (GSPO-token,
+    2507.18071, section 4.3); with equal advantages and weights of 1 that is the same loss and gradient.
     """
     turns = len(advantage)
     log_ratio = logp - old_logp
-    by_turn = ratio == "turn" and token_advantage is None
+    by_turn = ratio == "turn" and token_advantage is None and correction is None
     if ratio == "turn":
         log_ratio = turn_mean(log_ratio, turn_index, turns)
     r = log_ratio.clamp(max=TURN_LOG_RATIO_MAX).exp()
-    if ratio == "turn" and token_advantage is not None:
+    if ratio == "turn" and not by_turn:
         r = r.detach()[turn_index] * (logp - logp.detach()).exp()
     credit = token_advantage if token_advantage is not None else advantage if by_turn else advantage[turn_index]
     plain = -r * credit
@@ -130,6 +136,8 @@ def policy_loss(
         beyond = (credit < 0) & (value > ceiling)
         value = torch.where(beyond, ceiling, value)
         clipped = clipped | beyond
+    if correction is not None:
+        value = value * correction
     per_turn = value if by_turn else turn_mean(value, turn_index, turns)
     return PolicyLoss(aggregate(per_turn, turn_index, weights, aggregation, total), r.detach(), clipped)
 

@@ -100,23 +100,40 @@ def bare_row(tree: EpisodeTree, branch: Branch, turn: RoleTurn) -> Row:
         rollout=branch.id,
         session=turn.session,
         chunk=turn.chunk,
-        policy_version=tree.policy_version,
+        policy_version=tree.policy_version if turn.policy_version is None else turn.policy_version,
     )
 
 
-def check_rows(rows: Sequence[Row], logprobs: bool = True, compared: bool = True) -> None:
+def fresh_rows(rows: Sequence[Row], version: int, most: int) -> tuple[list[Row], int]:
+    """The rows that are at most `most` versions older than `version`, and how many are left out.
+
+    A group that is left with one rollout has nothing to compare and is left out too; advantages stay what they were
+    among all of its members. Rows of a critic stand alone.
+    """
+    kept = [row for row in rows if version - row.policy_version <= most]
+    if len(kept) < len(rows):
+        rollouts: dict[str, set[str]] = {}
+        for row in kept:
+            rollouts.setdefault(row.group, set()).add(row.rollout)
+        kept = [row for row in kept if row.target is not None or len(rollouts[row.group]) > 1]
+    return kept, len(rows) - len(kept)
+
+
+def check_rows(rows: Sequence[Row], logprobs: bool = True, compared: bool = True, one_version: bool = True) -> None:
     """Hold the invariants of one step's rows.
 
     Every row has a prompt, sampled tokens, one finite log-probability per sampled token (not above 0), a
     finite advantage and a finite weight above 0. Every group has at least two rollouts, is of one
     conversation, and gives one rollout one advantage; rows of a critic are not compared with each other, so their
     group only has to be of one conversation. Rows with advantages per token have a finite one for each of them, and
-    theirs may differ within a rollout. All rows come from one policy version.
+    theirs may differ within a rollout. All rows come from one policy version, unless the learner corrects.
 
     Args:
         rows: All rows of one learner step.
         logprobs: Whether recorded log-probabilities are needed (not when the learner recomputes them, or imitates).
         compared: Whether advantages come from comparisons; demonstrations are compared with nothing.
+        one_version: Whether all rows have to come from one policy version (not when importance weights correct for
+            what the sampler was).
 
     Raises:
         CreditError: names the first row, or group, that breaks an invariant.
@@ -131,8 +148,11 @@ def check_rows(rows: Sequence[Row], logprobs: bool = True, compared: bool = True
         if problem:
             raise CreditError(f"group {group!r}: {problem}")
     versions = sorted({row.policy_version for row in rows})
-    if len(versions) > 1:
-        raise CreditError(f"rows of several policy versions in one step: {versions}; learn from one step's rollouts")
+    if one_version and len(versions) > 1:
+        raise CreditError(
+            f"rows of several policy versions in one step: {versions}; learn from one step's rollouts, or turn "
+            "learner.correction on"
+        )
 
 
 def _row_problem(row: Row, logprobs: bool) -> str | None:
@@ -143,7 +163,10 @@ def _row_problem(row: Row, logprobs: bool) -> str | None:
     if min(min(row.prompt_ids), min(row.ids)) < 0:
         return "a negative token id"
     if (logprobs or row.logprobs) and len(row.logprobs) != len(row.ids):
-        return f"{len(row.logprobs)} log-probabilities for {len(row.ids)} sampled tokens"
+        return (
+            f"{len(row.logprobs)} log-probabilities for {len(row.ids)} sampled tokens; "
+            "sample with a policy that records one per token"
+        )
     if not all(math.isfinite(p) and p <= _LOGPROB_SLACK for p in row.logprobs):
         return "a log-probability that is not finite or above 0"
     if not math.isfinite(row.advantage):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from fairmem.learner.batch import PackedBatch
+from fairmem.learner.correction import Correction
 
 
 class Tally:
@@ -15,6 +17,7 @@ class Tally:
         self._sums: dict[str, Tensor] = {}
         self._ratios = self._sampled = self._before = self._computed = self._updates = self._skipped = 0
         self._grad_norm = 0.0
+        self._corrected: list[Correction] = []
 
     def mean(self, **values: Tensor) -> None:
         """Terms that add up to a mini-batch's value."""
@@ -39,6 +42,11 @@ class Tally:
             self._before += len(gap)
             self._add(sampler_gap=gap.sum())
 
+    def corrected(self, correction: Correction) -> None:
+        """Importance weights of a micro-batch; those of later passes over the same rows are the same, and not kept."""
+        if not self._updates + self._skipped:
+            self._corrected.append(correction)
+
     def updated(self, grad_norm: float, applied: bool) -> None:
         """One optimizer step."""
         self._updates += applied
@@ -54,6 +62,7 @@ class Tally:
         metrics |= {name: float(value) / counts[name] for name, value in self._sums.items()}
         if metrics.get("sampler_gap") != metrics.get("sampler_gap"):
             del metrics["sampler_gap"]  # no log-probabilities were recorded
+        metrics |= _corrections(self._corrected)
         if steps:
             metrics["grad_norm"] = self._grad_norm / steps
         metrics["updates"], metrics["skipped_updates"] = float(self._updates), float(self._skipped)
@@ -63,3 +72,15 @@ class Tally:
     def _add(self, **values: Tensor) -> None:
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
+
+
+def _corrections(kept: list[Correction]) -> dict[str, float]:
+    if not kept:
+        return {}
+    ratios = torch.cat([one.ratio for one in kept])
+    return {
+        "correction_mean": float(ratios.mean()),
+        "correction_max": float(ratios.max()),
+        "correction_cut": float(torch.cat([one.cut for one in kept]).float().mean()),
+        "sampler_kl": float(torch.cat([one.divergence for one in kept]).mean()),
+    }

@@ -47,7 +47,8 @@ class Team:
         """
         # Checked together: left alone with one role's rows, a group may hold turns of a single rollout.
         imitates = any(learner.imitates for learner in self.members.values())
-        check_rows(rows, logprobs=not imitates, compared=not imitates)
+        corrects = all(learner.config.correction in ("truncate", "mask") for learner in self.members.values())
+        check_rows(rows, logprobs=not imitates, compared=not imitates, one_version=not corrects)
         parts = {
             name: learner.step([row for row in rows if self._roles.get(row.role) == name], checked=True)
             for name, learner in self.members.items()

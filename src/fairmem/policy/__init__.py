@@ -1,11 +1,13 @@
 """Policies: where samples come from.
 
-The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem.policy.hf`, since it needs torch.
+The seam is `Policy`; `open_policy` opens one by name. `HFPolicy` is in `fairmem.policy.hf`, since it needs torch, and
+`ServedPolicy`, for servers that take and give token ids, in `fairmem.policy.served`.
 """
 
 from __future__ import annotations
 
 from fairmem.policy.base import (
+    ConcurrentPolicy,
     Family,
     Message,
     Policy,
@@ -27,6 +29,7 @@ from fairmem.policy.torch_setup import import_torch
 
 __all__ = [
     "CassettePolicy",
+    "ConcurrentPolicy",
     "Family",
     "Message",
     "OpenAIPolicy",

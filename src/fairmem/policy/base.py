@@ -10,6 +10,7 @@ Nothing here imports torch. Simplified: messages are plain text (no images); cal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -75,6 +76,7 @@ class Sample:
         text: The sampled text without special tokens.
         stop: Why the model stopped.
         usage: Tokens of prompt and reply as an endpoint reports them; None where it does not, or there is none.
+        version: Version of the weights that sampled it, where the backend keeps count; else None.
     """
 
     prompt_text: str
@@ -84,6 +86,7 @@ class Sample:
     text: str
     stop: StopReason
     usage: tuple[int, int] | None = None
+    version: int | None = None
 
 
 Reply: TypeAlias = Sample | CallFailure
@@ -163,4 +166,13 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Release connections and files. Safe to call twice; the policy is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class ConcurrentPolicy(Policy, Protocol):
+    """A policy whose calls need not wait for each other: replies come one by one, each when it is done."""
+
+    def submit(self, requests: Sequence[SampleRequest]) -> list[Future[Reply]]:
+        """Begin to sample; one future per request, in order. A failed call is its result, never an exception."""
         ...

@@ -99,6 +99,30 @@ def load_model(folder: Path, dtype: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def read_reader(folder: Path) -> dict[str, Any]:
+    """What reads and renders for the model in `folder`, without its weights: options of `ServedPolicy`.
+
+    Raises:
+        ModelError: files are missing or damaged, or nothing names an end-of-message token.
+    """
+    check_folder(folder)
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    from fairmem.policy.sampled import end_ids
+
+    with _loading(f"{folder}: the tokenizer or the configuration cannot be loaded"):
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        there = (folder / "generation_config.json").is_file()
+        sampling: Any = GenerationConfig.from_pretrained(folder, local_files_only=True) if there else GenerationConfig()
+    return {
+        "tokenizer": tokenizer,
+        "eos": end_ids(sampling, tokenizer, str(folder)),
+        "family": read_family(folder),
+        "context": getattr(config.get_text_config(), "max_position_embeddings", None),
+    }
+
+
 @contextmanager
 def _loading(what: str) -> Generator[None, None, None]:
     """A boundary whose message is one line; those of transformers are paragraphs of advice."""

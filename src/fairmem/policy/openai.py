@@ -25,7 +25,8 @@ from fairmem.policy.render import approximate_tokens
 from fairmem.seeds import python_rng
 from fairmem.trace import CallFailure, FailureKind
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class OpenAIPolicy:
         Raises:
             ConfigError: the address is not http(s), or a number is out of range.
         """
-        url = _address(base_url)
+        url = check_address(base_url)
         if not name or concurrency < 1 or timeout <= 0:
             raise ConfigError(
                 f"model {name!r}, concurrency {concurrency}, timeout {timeout}: expected a name and positive numbers"
@@ -143,7 +144,7 @@ class OpenAIPolicy:
             timeout=timeout,
             limits=httpx.Limits(max_connections=concurrency),
             # A proxy from the environment cannot reach a server on this machine.
-            trust_env=url.host not in _LOOPBACK,
+            trust_env=url.host not in LOOPBACK,
         )
 
     def check(self) -> None:
@@ -252,7 +253,8 @@ def _unanswered(kind: FailureKind, message: str) -> Exchange:
     return Exchange("", None, CallFailure(kind=kind, message=message), 1)
 
 
-def _address(base_url: str) -> httpx.URL:
+def check_address(base_url: str) -> httpx.URL:
+    """`base_url` as an address; ConfigError unless it is one of http(s)."""
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:

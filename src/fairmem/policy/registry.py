@@ -13,6 +13,7 @@ import fairmem
 from fairmem.errors import ConfigError, ModelError
 from fairmem.policy.base import Family, Policy
 from fairmem.policy.cassette import CassettePolicy
+from fairmem.policy.model_folder import read_reader
 from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
 
@@ -58,6 +59,21 @@ def _open_scripted(argument: str, **options: Any) -> Policy:
     return _made(ScriptedPolicy, **options)
 
 
+def _open_served(
+    argument: str, folder: str = "bundled", base_url: str = "http://127.0.0.1:8000/v1", **options: Any
+) -> Policy:
+    """`folder` names the model here whose tokenizer renders; `base_url` may hold several addresses, with spaces."""
+    from fairmem.policy.served import ServedPolicy
+
+    place = folder_of(folder)
+    if place is None:
+        raise ConfigError(
+            f"policy 'served:{argument}': folder is {folder!r}, expected a model folder for its tokenizer"
+        )
+    about = read_reader(place)
+    return _made(ServedPolicy, argument, **{"servers": base_url.split(), **about, **options})
+
+
 def _open_cassette(argument: str, record: str | None = None, **options: Any) -> Policy:
     """`record` is the spec of the policy to record, and the options are then its options."""
     if record is None and options:
@@ -71,6 +87,7 @@ POLICIES: dict[str, Opener] = {
     "hf": _open_hf,
     "openai": _open_openai,
     "scripted": _open_scripted,
+    "served": _open_served,
 }
 """Name before the colon -> what opens it. Add a line for another backend; the contract test then names what it owes."""
 
@@ -79,9 +96,11 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     """Open the policy that `spec` names.
 
     Args:
-        spec: `bundled` (or `bundled:extractor`), `hf:PATH` or a path, `openai:NAME`, `scripted`, or `cassette:PATH`.
-        base_url: Address of the endpoint, for `openai`.
-        options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ScriptedPolicy`; for a cassette
+        spec: `bundled` (or `bundled:extractor`), `hf:PATH` or a path, `openai:NAME`, `served:NAME`, `scripted`, or
+            `cassette:PATH`.
+        base_url: Address of the endpoint, for `openai` and `served`.
+        options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ServedPolicy` (with `folder`, a model folder
+            here whose tokenizer it uses), `ScriptedPolicy`; for a cassette
             `record`, the spec of the policy to record, with its options.
 
     Raises:
@@ -93,10 +112,10 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     kind, _, argument = spec.partition(":")
     if kind not in POLICIES:
         if os.sep not in spec and not Path(spec).exists():
-            known = "bundled, hf:PATH, openai:NAME, scripted, cassette:PATH or the path of a model folder"
+            known = "bundled, hf:PATH, openai:NAME, served:NAME, scripted, cassette:PATH or the path of a model folder"
             raise ConfigError(f"policy {spec!r}: not known; expected {known}")
         kind, argument = "hf", spec
-    if kind in ("hf", "openai", "cassette") and not argument:
+    if kind in ("hf", "openai", "served", "cassette") and not argument:
         raise ConfigError(f"policy {spec!r}: nothing after '{kind}', expected as in '{kind}:NAME' or '{kind}:PATH'")
     if base_url is not None:
         options["base_url"] = base_url

@@ -34,6 +34,8 @@ def read_sampled(
     prompt: tuple[int, ...],
     ids: tuple[int, ...],
     logprobs: tuple[float, ...],
+    *,
+    version: int | None = None,
 ) -> Reply:
     """The reply in sampled `ids`.
 
@@ -45,6 +47,7 @@ def read_sampled(
         prompt: Token ids of the prompt.
         ids: What was sampled, the end-of-message token included if there was one.
         logprobs: One per id, in nats.
+        version: Of the weights, if it is known.
     """
     # nan fails every comparison; a drawn token always has a finite log-probability otherwise.
     if not all(logprob <= 1e-3 for logprob in logprobs):
@@ -53,7 +56,9 @@ def read_sampled(
     ended = bool(ids) and ids[-1] in eos
     written = tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     stop = StopReason.EOS if ended else StopReason.LENGTH
-    return Sample(prompt_text=text, prompt_ids=prompt, ids=ids, logprobs=logprobs, text=written, stop=stop)
+    return Sample(
+        prompt_text=text, prompt_ids=prompt, ids=ids, logprobs=logprobs, text=written, stop=stop, version=version
+    )
 
 
 def token_ends(tokenizer: Any, eos: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:

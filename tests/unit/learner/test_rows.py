@@ -7,7 +7,7 @@ import pytest
 
 from fairmem.credit import CreditConfig, assign
 from fairmem.errors import CreditError
-from fairmem.learner import check_rows, rows_of
+from fairmem.learner import check_rows, fresh_rows, rows_of
 from fairmem.trace import Branch, EpisodeTree, RoleTurn, SessionReward
 from tests.unit.learner.conftest import MakeRow
 
@@ -99,3 +99,38 @@ def test_rows_with_advantages_per_token_may_differ_within_a_rollout_but_not_stan
     check_rows([first, row(advantage=-1.0, advantages=(-1.0, 0.0), chunk=1), row(rollout="b1")])
     with pytest.raises(CreditError, match="only one rollout, 'b0'"):
         check_rows([first])
+
+
+def test_rows_of_weights_that_are_too_old_are_left_out_and_counted(row: MakeRow) -> None:
+    rows = [row(rollout=f"b{age}", policy_version=9 - age) for age in range(4)]
+    kept, dropped = fresh_rows(rows, 9, 2)
+    assert [r.rollout for r in kept] == ["b0", "b1", "b2"] and dropped == 1
+    assert fresh_rows(rows, 9, 3) == (rows, 0)
+
+
+def test_a_group_that_is_left_with_one_rollout_has_nothing_to_compare_and_goes_too(row: MakeRow) -> None:
+    fresh = [row(group="kept", rollout=f"k{n}", policy_version=9) for n in range(2)]
+    torn = [row(group="torn", rollout="t0", policy_version=9), row(group="torn", rollout="t1", policy_version=5)]
+    kept, dropped = fresh_rows([*fresh, *torn], 9, 0)
+    assert kept == fresh and dropped == 2
+    check_rows(kept)
+
+
+def test_rows_of_a_critic_stand_alone(row: MakeRow) -> None:
+    rows = [row(rollout="b0", policy_version=9, value=0.1, target=0.2), row(rollout="b1", value=0.1, target=0.2)]
+    assert fresh_rows(rows, 9, 0) == ([rows[0]], 1)
+
+
+def test_a_turn_that_names_its_version_gives_it_to_its_row() -> None:
+    def branch(index: int, version: int | None) -> Branch:
+        turn = RoleTurn(
+            id="t", role="extractor", session=1, chunk=0, prompt="", prompt_hash="", prompt_ids=(5,), ids=(index,),
+            logprobs=(-0.5,), policy_version=version,
+        )  # fmt: skip
+        rewards = (SessionReward(session=1, parts={"answer": float(index)}),)
+        return Branch(id=f"b{index}", kind="global", member=index, turns=(turn,), rewards=rewards)
+
+    tree = EpisodeTree(
+        conversation="c", sessions=1, step=0, policy_version=9, seed=0, branches=(branch(0, None), branch(1, 7))
+    )
+    assert [r.policy_version for r in rows_of(tree, assign(tree, "grpo", CreditConfig(scale="mean")))] == [9, 7]

@@ -9,11 +9,12 @@ import pytest
 
 from fairmem.errors import ModelError
 from fairmem.policy import POLICIES, Message, Policy, PolicyStats, Sample, SampleRequest, open_policy
+from fairmem.policy.token_server import TokenServer
 from fairmem.trace import CallFailure, StopReason
 from tests.unit.policy.conftest import Endpoint
 
 Open = Callable[[], Policy]
-BACKENDS = ("scripted", "hf", "openai", "cassette-recording", "cassette-playing")
+BACKENDS = ("scripted", "hf", "openai", "served", "cassette-recording", "cassette-playing")
 
 
 def ask(text: str, **options: object) -> SampleRequest:
@@ -42,6 +43,11 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Policy]:
         case "openai":
             endpoint: Endpoint = request.getfixturevalue("endpoint")
             policy = open_policy("openai:tiny", base_url=endpoint.base_url)
+        case "served":
+            folder = request.getfixturevalue("model_folder")
+            server = TokenServer(folder)
+            request.addfinalizer(server.close)
+            policy = open_policy("served:tiny", base_url=server.base_url, folder=str(folder))
         case "cassette-recording":
             policy = open_policy(f"cassette:{path}", record="scripted")
         case _:

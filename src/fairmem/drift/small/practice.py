@@ -53,6 +53,9 @@ class ToolPractice:
                 "'fairmem drift plant --out FOLDER' and give model.path=FOLDER/model"
             )
 
+    def begin(self, step: int) -> None:
+        """Nothing depends on how many steps the weights have seen."""
+
     def step(self, plan: StepPlan, log: RunLog) -> tuple[dict[str, Any], dict[str, Any]]:
         """One training step: its metrics and its timing."""
         recipe = self.recipe.at(plan.stage)

@@ -176,6 +176,16 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"model.lora_rank is {model.lora_rank}",
         f"{engine} trains all weights here; use model.lora_rank=0",
     )
+    yield (
+        bool(recipe.sampler.path),
+        f"sampler.path is '{recipe.sampler.path}'",
+        f"{only} sends its weights to servers of yours; {engine} has its own, leave [sampler] out",
+    )
+    yield (
+        recipe.learner.correction not in ("auto", "off"),
+        f"learner.correction is '{recipe.learner.correction}'",
+        f"{only} weights tokens so; see {engine}'s own settings, and use learner.correction=auto",
+    )
     needs = CREDIT_RULES[recipe.credit.rule].needs
     yield (
         Need.CRITIC in needs,
