@@ -1,6 +1,7 @@
 """What a training run does between two checkpoints, of either kind: its steps, its scores, its report.
 
-`MemoryPractice` rolls out conversations, by which a model learns to keep memory; `drift/small/practice.py` has the other.
+`MemoryPractice` rolls out conversations, by which a model learns to keep memory; the other one is in
+`drift/small/practice.py`.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class MemoryPractice:
         return metrics, synced | step_timing(started, rolled, learned, collected.report, time.perf_counter())
 
     def validate(self, log: RunLog) -> dict[str, float | None]:
+        """Of the validation conversations."""
         talks = self.conversations.validation
         return validation_scores(self._run_eval(talks, log)) if talks else {}
 
@@ -118,9 +120,11 @@ class MemoryPractice:
         self._run_eval(talks, log).save(path)
 
     def report(self) -> str:
+        """See `fairmem.eval.report_run`."""
         return report_run(self.folder)
 
     def close(self) -> None:
+        """Models and connections, but for those of `backbones`."""
         self.answerer.close()
         for policy in self.teacher.policies.values() if self.teacher else ():  # closing twice is safe
             policy.close()
