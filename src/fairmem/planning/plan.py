@@ -194,7 +194,7 @@ def read_options(setup: Setup, shape: ModelShape) -> Options:
         ConfigError: a value that is no number, or GPUs other than those planned for.
     """
     assert setup.machine is not None
-    values = dict(option.partition("=")[::2] for option in setup.options)
+    values = {name: text for name, _, text in (option.partition("=") for option in setup.options)}
     machine, notes = setup.machine, list[str]()
     known = {
         f"{_ROLLOUT}tensor_model_parallel_size": setup.assumptions["vllm.tensor_parallel"],
