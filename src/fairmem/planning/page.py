@@ -18,7 +18,7 @@ def page(plan: Plan) -> str:
     lines.append(f"{plan.recipe.name}{where}. Estimated; nothing was run.")
     shape = plan.shape
     lines += [
-        f"  model   {shape.name}: {shape.parameters / 1e9:.2f} B parameters, {shape.kv_bytes:,} bytes of cache per "
+        f"  model   {shape.name}: {_count(shape.parameters)} parameters, {shape.kv_bytes:,} bytes of cache per "
         f"token ({plan.shape_source})",
         f"  data    {plan.work.data}; tokens by {plan.work.tokens}",
     ]
@@ -147,6 +147,10 @@ def as_values(plan: Plan) -> dict[str, Any]:
         "notes": list(plan.notes),
         "assumptions": dict(plan.setup.assumptions.values),
     }
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 1e8 else f"{parameters / 1e6:.2f} M"
 
 
 def _size(size: float) -> str:

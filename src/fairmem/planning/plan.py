@@ -35,8 +35,9 @@ _ACTOR, _ROLLOUT = "actor_rollout_ref.actor.fsdp_config.", "actor_rollout_ref.ro
 
 ADVICE: dict[str, str] = {
     "prompts": "reading prompts: shorter prompts (agents.related_max, agents.history), or more GPUs",
-    "decoding": "sampling, one token after the other: waves are short of sequences, so more rollouts or "
-    "conversations per step cost little more; a smaller tensor_model_parallel_size gives more servers",
+    "decoding": "sampling, one token after the other: while waves are short of sequences, more rollouts or "
+    "conversations per step cost little more; on verl, fewer GPUs per server (tensor_model_parallel_size) give more "
+    "servers",
     "waiting": "CPU work and round trips between waves: fewer chunks per session make fewer waves; more "
     "conversations per step spread over more processes",
     "answerer": "the answerer: more of its servers, rollout.max_questions, or a smaller answerer",
@@ -194,7 +195,7 @@ def read_options(setup: Setup, shape: ModelShape) -> Options:
         ConfigError: a value that is no number, or GPUs other than those planned for.
     """
     assert setup.machine is not None
-    values = dict(option.partition("=")[::2] for option in setup.options)
+    values = {name: text for name, _, text in (option.partition("=") for option in setup.options)}
     machine, notes = setup.machine, list[str]()
     known = {
         f"{_ROLLOUT}tensor_model_parallel_size": setup.assumptions["vllm.tensor_parallel"],

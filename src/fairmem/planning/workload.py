@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairmem.config import Recipe, StageConfig
+from fairmem.credit import CREDIT_RULES, Need, check_rule
 from fairmem.data import DATASETS
 from fairmem.episodes import Conversations, EpisodeRunner, StepPlan, TreePlan, build_agents, tree_plans
 from fairmem.episodes.assemble import training_plan
@@ -134,6 +135,7 @@ def workload(recipe: Recipe, assumptions: Assumptions) -> Workload:
         ConfigError: the recipe is wrong, or its data is not there and no averages of it are known.
         DataError: its data cannot be read.
     """
+    check_rule(recipe)
     folder = folder_of(recipe.model.path)
     count, counted = token_counter(folder, assumptions)
     talks, data = _conversations(recipe)
@@ -358,6 +360,10 @@ def _waves(calls: Sequence[Call], weights: dict[int, tuple[float, Branch, RoleTu
 def _rows(recipe: Recipe, trees: Sequence[EpisodeTree], plans: Sequence[TreePlan], scale: float) -> RowWork:
     """Turns of the trained roles in sessions that earn something, over all branches, reused ones included."""
     pack, trained = recipe.learner.pack_tokens, recipe.model.train
+    # A critic's advantages reach turns of sessions that earn nothing; branches of a tree are compared to their end.
+    everything = recipe.credit.scope == "trajectory" or recipe.reward.spread == "all"
+    everything = everything or Need.CRITIC in CREDIT_RULES[recipe.credit.rule].needs
+    onwards = recipe.credit.rule == "tree"
     rows, tokens, shared, sampled, longest = 0.0, 0.0, 0.0, 0.0, 0.0
     for tree, plan in zip(trees, plans, strict=True):
         whole, local = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
@@ -367,10 +373,10 @@ def _rows(recipe: Recipe, trees: Sequence[EpisodeTree], plans: Sequence[TreePlan
             earned = {reward.session for reward in branch.rewards if reward.questions}
             if branch.kind == "local":
                 copies = sum(n for (first, _), n in local.items() if first == branch.fork_session)
-                sessions = {branch.fork_session} if earned and recipe.credit.local_weight else set[int | None]()
+                played = {turn.session for turn in branch.turns if onwards or turn.session == branch.fork_session}
+                sessions = played if earned and recipe.credit.local_weight else set[int]()
             else:
                 copies = sum(whole.values())
-                everything = recipe.credit.scope == "trajectory" or recipe.reward.spread == "all"
                 sessions = {turn.session for turn in branch.turns} if everything and earned else set(earned)
             for turn in branch.turns:
                 if turn.session in sessions and trained in ("all", turn.role):

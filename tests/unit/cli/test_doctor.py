@@ -45,7 +45,7 @@ def test_a_run_of_that_name_is_looked_for(tmp_path: Path, capsys: pytest.Capture
     [
         (["no_such_recipe"], "no such recipe file"),
         (["--engine", "magic"], "expected one of embedded, verl, trl"),
-        (["memory_r2_small", "modl.path=x"], "unknown key 'modl.path'"),
+        (["memory_r2_small", "model.pth=x"], "unknown key 'model.pth'"),
     ],
 )
 def test_wrong_words_are_one_line_and_code_2(

@@ -59,7 +59,7 @@ def test_a_config_file_gives_the_shape(tmp_path: Path, capsys: pytest.CaptureFix
                     "vocab_size": 16})
     )  # fmt: skip
     assert main(["plan", *SHORT, "--gpus", "2xL4", "--model-config", str(config)]) == 0
-    assert "0.00 B parameters, 32 bytes of cache per token (given)" in capsys.readouterr().out
+    assert "0.00 M parameters, 32 bytes of cache per token (given)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

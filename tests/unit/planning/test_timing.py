@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from fairmem.config import parse_recipe
@@ -17,11 +20,8 @@ from tests.unit.planning.build import PLAIN, TOY, machine
 WAVE = WaveWork(calls=4, prompt=10, distinct=40, fresh=20, sampled=5)
 
 
-def server(**changed: object) -> Server:
-    made = vllm_server(TOY, machine(2), 1, cache=1e6, assumptions=PLAIN)
-    from dataclasses import replace
-
-    return replace(made, **changed)
+def server(**changed: Any) -> Server:
+    return replace(vllm_server(TOY, machine(2), 1, cache=1e6, assumptions=PLAIN), **changed)
 
 
 def test_a_wave_takes_its_prompts_and_then_a_step_per_token_of_the_longest_reply() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fairmem.config import load_recipe
@@ -7,6 +9,8 @@ from fairmem.episodes import choose_local
 from fairmem.errors import ConfigError
 from fairmem.planning import DEFAULTS, RoleWork, StepWork, workload
 from fairmem.seeds import derive
+
+LOCOMO = Path(__file__).parents[4] / "shared" / "data" / "locomo" / "locomo_dev3.json"
 
 
 def role(step: StepWork, name: str) -> RoleWork:
@@ -129,6 +133,23 @@ def test_many_conversations_are_scaled_from_some() -> None:
 def test_data_that_is_absent_and_unknown_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"msc\.json is not there, and only of locomo are averages known"):
         workload(load_recipe("memory_r2_small", ["data.source=msc", "data.path=msc.json"]), DEFAULTS)
+
+
+def test_a_critic_learns_from_every_turn() -> None:
+    one = ("data.conversations_per_step=1", "rollout.local_fraction=0", "rollout.max_questions=1")
+    assert small(*one, "credit.rule=grpo").rows.rows < 48  # one question is about few of the three sessions
+    assert small(*one, "credit.rule=ppo").rows.rows == 48
+
+
+def test_planning_with_averages_comes_near_to_planning_with_the_data() -> None:
+    if not LOCOMO.exists():
+        pytest.skip(f"LoCoMo absent: {LOCOMO}")
+    settings = ["stages=[{sessions = 16, steps = 1}]", "data.test=[]"]
+    (real,) = workload(load_recipe("memory_r2_qwen2.5_7b", [*settings, f"data.path={LOCOMO}"]), DEFAULTS).stages
+    (mean,) = workload(load_recipe("memory_r2_qwen2.5_7b", [*settings, "data.path=absent.json"]), DEFAULTS).stages
+    assert mean.calls == pytest.approx(real.calls, rel=0.1)
+    assert mean.rows.tokens == pytest.approx(real.rows.tokens, rel=0.1)
+    assert mean.sampled == pytest.approx(real.sampled, rel=0.1)
 
 
 def test_stages_without_steps_are_left_out() -> None:
