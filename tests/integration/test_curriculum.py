@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
 from fairmem import train
+from fairmem.practice import MemoryPractice
 from fairmem.config import Recipe
 from tests.integration.build import metrics, tiny
 
@@ -40,13 +41,13 @@ def recipe(*overrides: str) -> Recipe:
 def _planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation gives the planned scores; evaluations at both ends and the report are left out."""
 
-    def scores(bench: Any, log: Any) -> dict[str, float | None]:
+    def scores(practice: Any, log: Any) -> dict[str, float | None]:
         f1, m_fail = SCORES[max(0, log._metrics.last)]  # the step that is validated is not logged yet
         return {"val_f1": f1, "val_m_fail": m_fail}
 
-    monkeypatch.setattr(train, "_validate", scores)
-    monkeypatch.setattr(train, "_evaluate", lambda bench, when, log: None)
-    monkeypatch.setattr(train, "report_run", lambda folder: "")
+    monkeypatch.setattr(MemoryPractice, "validate", scores)
+    monkeypatch.setattr(MemoryPractice, "evaluate", lambda practice, when, log: None)
+    monkeypatch.setattr(MemoryPractice, "report", lambda practice: "")
 
 
 def weights_of(folder: Path) -> bytes:

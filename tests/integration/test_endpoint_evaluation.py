@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,46 @@ def test_the_table_of_memories_runs_against_a_model_behind_http(
     assert all(answer.seconds and answer.answer is not None for answer in ours.answers)
     assert (tmp_path / "memories.html").read_text().count("<circle") >= 2
     assert main(["compare", str(tmp_path / "ours"), str(tmp_path / "bm25")]) == 0
+
+
+class _Hanging(BaseHTTPRequestHandler):
+    """Answers the probe, and nothing after it."""
+
+    asked, over = threading.Event(), threading.Event()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["messages"][-1]["content"] != "Say OK.":
+            _Hanging.asked.set()
+            _Hanging.over.wait(120)
+            return
+        _, text, _, _ = completion("OK")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def test_ctrl_c_does_not_wait_for_an_endpoint_that_hangs(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hanging)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    words = ["village", "--limit", "1", "--sessions", "1", "--memory", "none", "--out", str(tmp_path / "o")]
+    model = ["--model", "openai:m", "--base-url", f"http://127.0.0.1:{server.server_address[1]}/v1"]
+    command = [sys.executable, "-m", "fairmem", "eval", *words, *model]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert _Hanging.asked.wait(150), "it asked"
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == 130 and time.monotonic() - started < 30  # its timeout is 120 s, five times over
+        assert "interrupted; no report was made; what was asked is in" in error
+    finally:
+        process.kill()
+        _Hanging.over.set()
+        server.shutdown()
+        server.server_close()

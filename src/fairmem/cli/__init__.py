@@ -11,6 +11,7 @@ import argparse
 import errno
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -34,9 +35,12 @@ from fairmem.cli import (
 )
 from fairmem.errors import FairmemError
 
+_INTERRUPTED = 130
+_CALLING = ("fairmem-eval", "fairmem-openai")
+"""Names of the threads that wait for an endpoint."""
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 
-__all__ = ["build_parser", "main", "parse"]
+__all__ = ["build_parser", "console", "main", "parse"]
 
 _COMMANDS = (
     train,
@@ -86,6 +90,19 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def console() -> NoReturn:
+    """The `fairmem` command: `main`, without waiting for calls that hang at an endpoint after Ctrl-C.
+
+    Python would wait for their threads: minutes, where an endpoint does not answer. All that was answered is on disk.
+    """
+    code = main()
+    if code == _INTERRUPTED and any(thread.name.startswith(_CALLING) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parse(argv)
@@ -96,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(f"\nfairmem: interrupted; {args.interrupted(args)}", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:  # `fairmem demo | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -23,6 +23,8 @@ _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: 
 def read_json(path: Path, hint: str) -> Any:
     """The content of the JSON file at `path`; `hint` as for `read_text`."""
     text = read_text(path, hint)
+    if not text.strip():
+        raise DataError(f"{path}: empty")
     try:
         return _writable(json.loads(text), text)
     except ValueError as error:

@@ -29,7 +29,7 @@ from typing import Any, cast
 
 from fairmem.data.base import REFUSAL
 from fairmem.data.dates import format_time, parse_time
-from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_text
+from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_json
 from fairmem.errors import DataError
 from fairmem.types import CATEGORIES, Category, Conversation, Delta, Question, Session, Turn
 
@@ -62,11 +62,7 @@ def load_with_notes(path: Path, conversations: Sequence[str] | None = None) -> t
 
 def _samples(path: Path) -> dict[str, Record]:
     """Conversation id -> its JSON object."""
-    text = read_text(path, "LoCoMo is at https://github.com/snap-research/locomo")
-    try:
-        data: Any = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path}: not a JSON file: {error}") from error
+    data: Any = read_json(path, "LoCoMo is at https://github.com/snap-research/locomo")
     if not isinstance(data, list):
         raise DataError(f"{path}: expected a list of conversations (LoCoMo's schema), found {kind_of(data)}")
     samples: dict[str, Record] = {}

@@ -164,8 +164,13 @@ class RecordedCalls:
                 reply = self.policy.sample([item[1]])[0]
                 self._keep([item], [reply], time.perf_counter() - started, failed)
 
-            with ThreadPoolExecutor(min(self._concurrency, len(unknown)), "fairmem-eval") as pool:
+            pool = ThreadPoolExecutor(min(self._concurrency, len(unknown)), "fairmem-eval")
+            try:
                 list(pool.map(one, unknown.items()))
+            finally:
+                # After Ctrl-C calls in flight are left alone: at an endpoint that hangs they would hold the user for
+                # minutes. What has not begun is dropped.
+                pool.shutdown(wait=False, cancel_futures=True)
             return failed
         items = list(unknown.items())
         for start in range(0, len(items), self._batch):

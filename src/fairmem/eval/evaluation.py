@@ -14,7 +14,7 @@ from typing import Any, cast
 from fairmem.config import AgentsConfig, AnswererConfig, Recipe, parse_recipe
 from fairmem.data import load
 from fairmem.episodes import EpisodeRunner, build_runner
-from fairmem.errors import ConfigError, MissingExtraError
+from fairmem.errors import ConfigError, DataError, MissingExtraError
 from fairmem.eval.backend import MemoryBackend
 from fairmem.eval.backends import BACKENDS, BackendSetup, build_backend
 from fairmem.eval.calls import RecordedCalls
@@ -334,5 +334,7 @@ def conversations_of(asked: EvalRequest) -> list[Conversation]:
                 f"--conversations names '{unknown[0]}', not in {asked.path or asked.dataset}; it holds {held}"
             )
         found = [c for c in found if c.id in set(asked.conversations)]
+    if not found:
+        raise DataError(f"{asked.path}: holds no conversation of {asked.dataset}; is it the whole file?")
     found = found[: asked.limit] if asked.limit else found
     return [c.truncated(asked.sessions) for c in found] if asked.sessions else found

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from fairmem.policy.calls import ToolSpec
@@ -75,7 +75,8 @@ class Sample:
             distribution; endpoints: as they report them), one per sampled token; empty if the backend gives none.
         text: The sampled text without special tokens.
         stop: Why the model stopped.
-        usage: Tokens of prompt and reply as an endpoint reports them; None where it does not, or there is none.
+        usage: Tokens of prompt and reply as an endpoint reports them; None where it does not, or there is none. What a
+            call cost is no part of what was said: equal samples may differ in it.
         version: Version of the weights that sampled it, where the backend keeps count; else None.
     """
 
@@ -85,7 +86,7 @@ class Sample:
     logprobs: tuple[float, ...]
     text: str
     stop: StopReason
-    usage: tuple[int, int] | None = None
+    usage: tuple[int, int] | None = field(default=None, compare=False)
     version: int | None = None
 
 

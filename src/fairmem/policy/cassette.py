@@ -165,6 +165,7 @@ def _sample_line(key: str, sample: Sample) -> dict[str, object]:
         "logprobs": sample.logprobs,
         "text": sample.text,
         "stop": sample.stop.value,
+        **({"usage": sample.usage} if sample.usage is not None else {}),
     }
 
 
@@ -176,4 +177,5 @@ def _sample_of(fields: dict[str, Any]) -> Sample:
         logprobs=tuple(float(logprob) for logprob in fields["logprobs"]),
         text=str(fields["text"]),
         stop=StopReason(fields["stop"]),
+        usage=(int(used[0]), int(used[1])) if (used := fields.get("usage")) else None,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from fairmem.config import AgentsConfig
 from fairmem.data import load
-from fairmem.errors import ConfigError
+from fairmem.errors import ConfigError, DataError
 from fairmem.eval.evaluation import (
     EvalRequest,
     agents_of,
@@ -295,3 +295,13 @@ def test_half_an_emoji_in_a_reply_does_not_stop_an_evaluation(tmp_path: Path, en
     )
     evaluate_dataset(asked)
     assert {answer.answer for answer in EvalResult.load(tmp_path / "eval.jsonl").answers} == {"yes ?"}
+
+
+@pytest.mark.parametrize(("content", "complaint"), [("", "d.json: empty"), ("[]", "d.json: holds no conversation")])
+def test_a_file_without_a_conversation_is_an_error_and_no_evaluation(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    (tmp_path / "d.json").write_text(content)
+    for dataset in ("locomo", "longmemeval"):
+        with pytest.raises(DataError, match=complaint):
+            evaluate_dataset(EvalRequest(dataset, tmp_path / "d.json", "scripted"))

@@ -53,3 +53,19 @@ def test_a_log_probability_that_is_no_number_leaves_none(logprob: object) -> Non
 )
 def test_each_status_has_its_failure(status: int, kind: FailureKind) -> None:
     assert read_refusal(status, "") == CallFailure(kind=kind, message=f"HTTP {status}: ")
+
+
+def test_what_the_endpoint_reports_is_kept_with_the_sample_and_decides_no_equality() -> None:
+    counted = {**json.loads(body()), "usage": {"prompt_tokens": 90, "completion_tokens": 7}}
+    with_usage, without = read_completion(json.dumps(counted), REQUEST), read_completion(body(), REQUEST)
+    assert not isinstance(with_usage, CallFailure) and not isinstance(without, CallFailure)
+    assert (with_usage[0].usage, without[0].usage) == ((90, 7), None)
+    assert with_usage[0] == without[0]
+    half = {**counted, "usage": {"prompt_tokens": 90}}
+    read = read_completion(json.dumps(half), REQUEST)
+    assert not isinstance(read, CallFailure) and read[0].usage is None and read[1] == (90, 3)
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    read = read_completion(body(message={"content": "so \ud83d"}), REQUEST)
+    assert not isinstance(read, CallFailure) and read[0].text == "so ?"
