@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
-from fairmem import train
+from fairmem import practice, train
 from fairmem.errors import ConfigError
 from fairmem.eval import EvalRequest, EvalResult, evaluate_dataset
 from fairmem.policy import WRITERS, is_pair
@@ -40,7 +40,7 @@ ABLATIONS = [
 
 @pytest.fixture(autouse=True)
 def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "report_run", lambda folder: "")
+    monkeypatch.setattr(practice, "report_run", lambda folder: "")
 
 
 def run(folder: Path, *overrides: str) -> tuple[dict[str, Any], EpisodeTree]:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
-from fairmem import train
+from fairmem import practice, train
 from fairmem.errors import ConfigError
 from fairmem.trace import read_trace
 from tests.integration.build import metrics, tiny
@@ -17,7 +17,7 @@ from tests.integration.build import metrics, tiny
 
 @pytest.fixture(autouse=True)
 def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "report_run", lambda folder: "")
+    monkeypatch.setattr(practice, "report_run", lambda folder: "")
 
 
 NEEDY = {

@@ -30,9 +30,9 @@ SMALL = (
 
 @pytest.fixture(autouse=True)
 def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[reportUnusedFunction]
-    from fairmem import train
+    from fairmem import practice
 
-    monkeypatch.setattr(train, "report_run", lambda folder: "")
+    monkeypatch.setattr(practice, "report_run", lambda folder: "")
 
 
 def train(

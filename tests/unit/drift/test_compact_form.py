@@ -62,6 +62,7 @@ def test_only_small_models_in_this_process_are_asked_in_it(model_folder: Path) -
     from fairmem.policy.hf import HFPolicy
 
     policy = HFPolicy.from_folder(model_folder)
+    policy.family = "instruct"
     assert isinstance(form_of(policy), JsonForm)
     policy.family = "compact"
     assert isinstance(form_of(policy), CompactForm)

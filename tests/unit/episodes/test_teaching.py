@@ -72,7 +72,7 @@ def test_the_teacher_plays_the_trained_role_and_no_other() -> None:
     assert isinstance(open_teacher(recipe("memory_r1_grpo"), policies(student))["manager"], CarefulManager)
     own = open_teacher(recipe("memory_r1_grpo", "teacher.path=policy"), policies(student))
     assert own["manager"] is student
-    assert not needs_teacher(recipe("memory_r1_grpo")) and needs_teacher(recipe())
+    assert not needs_teacher(recipe("memory_r2_small")) and needs_teacher(recipe())
 
 
 def test_a_teacher_that_reads_other_prompts_than_the_student_is_refused() -> None:

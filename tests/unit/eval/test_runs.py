@@ -16,6 +16,7 @@ def test_the_recipe_is_told_by_what_differs_from_the_defaults() -> None:
         Change("seed", "0", "7"),
         Change("stages.1.sessions", None, "16"),
         Change("stages.1.steps", None, "24"),
+        Change("stages.1.counts", None, '"trained"'),
         Change("stages.1.global_group", None, "4"),
     ]
 

@@ -18,7 +18,7 @@ def test_rows_carry_the_sampled_tokens_and_the_credit_of_their_turn() -> None:
             id="t", role="extractor", session=1, chunk=2, prompt="", prompt_hash="",
             prompt_ids=(5, 6), ids=(7, index), logprobs=(-0.5, -0.25),
         )  # fmt: skip
-        answers = turn.model_copy(update={"id": "a", "role": "answerer"})
+        answers = turn.model_copy(update={"id": "a", "role": "answerer", "ids": (), "logprobs": ()})
         rewards = (SessionReward(session=1, parts={"answer": reward}),)
         return Branch(id=f"b{index}", kind="global", member=index, turns=(turn, answers), rewards=rewards)
 

@@ -67,8 +67,8 @@ def test_arms_of_other_recipes_are_overrides_of_these_with_the_same_budget_and_t
     assert r2.overrides == r1.overrides and r2.tokens == r1.tokens == 1000
     assert load_recipe(r1.recipe, r1.overrides).stages[0].counts == "written"
     assert r1.test == CommonTest(conversations=2, sessions=3, seed=7)
-    # Both begin with the same model under the same agents.
-    assert r2.start == r1.start is not None
+    # They begin with other models (an extractor that is frozen) under other agents (fewer entries shown).
+    assert r2.start is not None and r1.start is not None and r2.start != r1.start
     other = plan_runs(matrix(tmp_path, SYSTEMS.replace("seed = 7", "seed = 8")), [0], tmp_path)
     assert not {run.folder for run in (r1, r2)} & {run.folder for run in other} and other[0].start != r2.start
 
@@ -93,17 +93,21 @@ def test_every_run_is_tested_once_and_every_start_once(
     seen = trained(runs, monkeypatch)
     assert not any(run.finished for run in runs)
     assert run_matrix(made, runs, 1, lambda _: None) == {}
-    assert all(run.finished for run in runs) and len(seen) == 4 and len(asked) == 5
+    assert all(run.finished for run in runs) and len(seen) == 4 and len(asked) == 6
     words = " ".join(asked[0])
     assert words.startswith(f"eval village --model {runs[0].folder / 'model'} --answerer bundled --score bag")
     assert "--limit 2 --sessions 3 --seed 7" in words
     about = json.loads((Path(str(runs[0].start)) / "model" / "fairmem.json").read_text())
     assert about["agents"] == load_recipe(runs[0].recipe, runs[0].overrides).agents.model_dump(mode="json")
+    pair = Path(str(runs[2].start)) / "model"
+    assert sorted(path.name for path in pair.iterdir()) == ["extractor", "manager"]
+    for role, asset in (("extractor", "extractor"), ("manager", "base")):
+        assert (pair / role / "model.safetensors").resolve().parent.name == asset
     # A run that was trained but not tested is tested by the same command, and not trained again.
     (runs[3].folder / EVALUATED).unlink()
     assert not runs[3].finished
     run_matrix(made, runs, 1, lambda _: None)
-    assert len(seen) == 4 and len(asked) == 6
+    assert len(seen) == 4 and len(asked) == 7
 
 
 def test_the_report_goes_by_the_common_test_and_has_its_columns(

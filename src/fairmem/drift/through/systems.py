@@ -29,7 +29,7 @@ from fairmem.config import AgentsConfig, Recipe
 from fairmem.episodes import build_runner
 from fairmem.errors import CheckpointError
 from fairmem.eval.backend import Built, MemoryBackend
-from fairmem.eval.backends import OurMemory, TurnMemory
+from fairmem.eval.backends import OurMemory, TurnMemory, spent_by
 from fairmem.eval.gateway import Gateway
 from fairmem.eval.peers import PEERS, peer_memory
 from fairmem.eval.summary_memory import SummaryMemory
@@ -106,7 +106,7 @@ def _ours(setup: Setup, roles: str) -> OurMemory:
     agents = setup.agents.model_copy(update={"roles": roles})
     policies: dict[Role, Policy] = dict.fromkeys(("extractor", "manager", "single", "writer", "answerer"), setup.writer)
     runner = build_runner(Recipe(name="drift", agents=agents), policies)
-    return OurMemory(runner, setup.writer.count_tokens)
+    return OurMemory(runner, spent_by(setup.writer))
 
 
 def _verbatim(setup: Setup) -> TurnMemory:
