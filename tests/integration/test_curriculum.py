@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
 from fairmem import train
-from fairmem.practice import MemoryPractice
 from fairmem.config import Recipe
+from fairmem.practice import MemoryPractice
 from tests.integration.build import metrics, tiny
 
 SCORES = [(0.2, 0.5), (0.4, 0.6), (0.3, 0.05), (0.5, 0.4), (0.1, 0.5), (0.2, 0.5)]
