@@ -1,4 +1,4 @@
-"""The results that are printed in the README come from stored studies, and those are of what ships today."""
+"""The results that README and guides print come from stored studies, and those are of what ships today."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,14 @@ from fairmem.config import load_recipe
 from fairmem.study import seeds_table, weights_digest
 
 ROOT = Path(__file__).parents[1]
-STUDY: dict[str, Any] = json.loads((ROOT / "docs" / "results" / "memory_r2_small.json").read_text(encoding="utf-8"))
+PRINTED = {
+    "memory_r2_small": "README.md",
+    "memory_r1_grpo": "docs/guide/memory-r1.md",
+}
+"""Recipe -> the document that prints its study, `docs/results/RECIPE.json`."""
+STUDIES: dict[str, dict[str, Any]] = {
+    name: json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8")) for name in PRINTED
+}
 
 
 def differing(stored: dict[str, Any], now: dict[str, Any], where: str = "") -> list[str]:
@@ -29,31 +36,35 @@ def differing(stored: dict[str, Any], now: dict[str, Any], where: str = "") -> l
     return found
 
 
-def test_the_readme_prints_the_stored_study() -> None:
-    assert seeds_table(STUDY) in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert STUDY["command"] in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_document_prints_the_stored_study(name: str) -> None:
+    text = (ROOT / PRINTED[name]).read_text(encoding="utf-8")
+    assert seeds_table(STUDIES[name]) in text and STUDIES[name]["command"] in text
 
 
-def test_the_study_is_of_the_recipe_and_the_model_that_ship() -> None:
-    recipe = load_recipe("memory_r2_small", [])
-    assert differing(STUDY["settings"], recipe.model_dump(mode="json")) == []
-    assert STUDY["weights"] == weights_digest(recipe.model.path)
-    assert STUDY["command"] == "fairmem seeds memory_r2_small --seeds " + ",".join(
-        str(row["seed"]) for row in STUDY["seeds"]
-    )
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_study_is_of_the_recipe_and_the_model_that_ship(name: str) -> None:
+    study, recipe = STUDIES[name], load_recipe(name, [])
+    assert differing(study["settings"], recipe.model_dump(mode="json")) == []
+    assert study["weights"] == weights_digest(recipe.model.path)
+    assert study["command"] == f"fairmem seeds {name} --seeds " + ",".join(str(row["seed"]) for row in study["seeds"])
 
 
-def test_the_improvement_is_real() -> None:
-    assert STUDY["difference"]["n"] == len({row["seed"] for row in STUDY["seeds"]}) >= 5
-    assert STUDY["difference"]["low"] > 0 and all(row["difference"] > 0 for row in STUDY["seeds"])
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_improvement_is_real(name: str) -> None:
+    study = STUDIES[name]
+    assert study["difference"]["n"] == len({row["seed"] for row in study["seeds"]}) >= 5
+    assert study["difference"]["low"] > 0 and all(row["difference"] > 0 for row in study["seeds"])
 
 
-@pytest.mark.parametrize("name", ["before", "after", "difference"])
-def test_means_are_those_of_the_seeds(name: str) -> None:
-    values = [row[name] for row in STUDY["seeds"]]
-    assert STUDY[name]["mean"] == pytest.approx(sum(values) / len(values))
-    assert STUDY[name]["low"] <= STUDY[name]["mean"] <= STUDY[name]["high"]
-    assert STUDY["difference"]["mean"] == pytest.approx(STUDY["after"]["mean"] - STUDY["before"]["mean"], abs=1e-6)
+@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize("column", ["before", "after", "difference"])
+def test_means_are_those_of_the_seeds(name: str, column: str) -> None:
+    study = STUDIES[name]
+    values = [row[column] for row in study["seeds"]]
+    assert study[column]["mean"] == pytest.approx(sum(values) / len(values))
+    assert study[column]["low"] <= study[column]["mean"] <= study[column]["high"]
+    assert study["difference"]["mean"] == pytest.approx(study["after"]["mean"] - study["before"]["mean"], abs=1e-6)
 
 
 def test_the_page_of_the_ablations_is_made_from_their_stored_report() -> None:
