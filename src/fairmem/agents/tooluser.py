@@ -154,7 +154,7 @@ def parse_compact_call(text: str, truncated: bool, tools: Sequence[ToolSpec]) ->
     if truncated:
         lines = lines[:-1]
     lines = [line.strip() for line in lines if line.strip()]
-    shown = {"text": text[:_CUT], "in_text": True, "truncated": truncated}
+    shown: dict[str, Any] = {"text": text[:_CUT], "in_text": True, "truncated": truncated}
     if not lines:
         return ToolReply(None, None, calls=0, **shown)
     tool = next((tool for tool in tools if compact_line(tool.name) == lines[0]), None)

@@ -91,7 +91,7 @@ def open_teacher(recipe: Recipe, policies: Mapping[Role, Policy]) -> dict[Role, 
         FairmemError: the teacher cannot be opened (`open_ready`).
     """
     teaching, train = recipe.teacher, recipe.model.train
-    trained = [role for role in policies if role != "answerer" and train in ("all", role)]
+    trained: list[Role] = [role for role in policies if role != "answerer" and train in ("all", role)]
     student = policies[trained[0]]
     teacher: Policy
     if teaching.path == "policy":
@@ -112,4 +112,5 @@ def open_teacher(recipe: Recipe, policies: Mapping[Role, Policy]) -> dict[Role, 
         if not isinstance(student, Student):
             raise ConfigError(f"{student.name}: only a model in this process can imitate, bundled or a folder")
         teacher = Demonstrations(teacher, student)
-    return {**policies, **dict.fromkeys(trained, teacher)}
+    replaced: dict[Role, Policy] = dict.fromkeys(trained, teacher)
+    return {**policies, **replaced}

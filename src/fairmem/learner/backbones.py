@@ -96,7 +96,7 @@ def open_backbones(recipe: Recipe) -> Backbones:
         roles: tuple[Role, ...] = (*WRITERS, "single", "writer", "tooluser")
         return Backbones(dict.fromkeys(roles, policy), Team({_SHARED: learner}, dict.fromkeys(roles, _SHARED)))
     trained: tuple[Role, ...] = WRITERS if model.train == "all" else (model.train,)
-    policies = {role: _of_writer(role, role in trained, recipe) for role in WRITERS}
+    policies: dict[Role, HFPolicy] = {role: _of_writer(role, role in trained, recipe) for role in WRITERS}
     frozen = [policy.model for role, policy in policies.items() if role not in trained]
     # The other role's weights never change, so they can be the reference too and save a copy.
     start = frozen[0] if frozen and _same_start(model) else None

@@ -169,11 +169,10 @@ def _read(given: Mapping[str, Any], name: str, where: str, outer: Mapping[str, A
     wanted = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
     missing = [key for key in wanted if not isinstance(given.get(key), int)]
     experts = next((given[k] for k in ("num_experts", "num_local_experts", "n_routed_experts") if given.get(k)), 1)
-    width = given.get("moe_intermediate_size") if experts > 1 else None
+    width: Any = given.get("moe_intermediate_size") if experts > 1 else None
     width = width or given.get("intermediate_size")
-    if not isinstance(width, int):
-        missing.append("intermediate_size")
-    if missing:
+    if missing or not isinstance(width, int):
+        missing += [] if isinstance(width, int) else ["intermediate_size"]
         raise ModelError(
             f"{where}: no number at {', '.join(missing)}; expected a decoder-only model as transformers saves"
         )

@@ -202,7 +202,6 @@ def _step(
         for tree, of in zip(trees, copies, strict=True)
         for branch in tree.branches
         for turn in branch.turns
-        if turn.seed is not None
     }
     roles = [*_written(writer.calls, weights), *_answered(answerer.calls, trees, played, copies, scale, at)]
     return StepWork(
@@ -235,7 +234,7 @@ def _told(assumptions: Assumptions, talks: Sequence[Conversation]) -> Assumption
 
 
 def _stand_ins(recipe: Recipe, count: Callable[[str], float], assumptions: Assumptions) -> tuple[StandIn, StandIn]:
-    families = [_family(path) for path in (recipe.model.path, recipe.answerer.path)]
+    families: list[Family] = [_family(path) for path in (recipe.model.path, recipe.answerer.path)]
     writer, answerer = (StandIn(family, assumptions, count) for family in families)
     return writer, answerer
 

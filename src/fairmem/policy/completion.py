@@ -78,7 +78,9 @@ def read_completion(text: str, request: SampleRequest) -> CallFailure | tuple[Sa
 
 def _usage(usage: Any) -> tuple[int, int] | None:
     """(prompt, completion) tokens if the endpoint reports both."""
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
+    counts: list[Any] = []
+    if isinstance(usage, dict):
+        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]  # type: ignore[reportUnknownMemberType]
     if len(counts) != 2 or not all(isinstance(count, int) and count >= 0 for count in counts):
         return None
     return (counts[0], counts[1])

@@ -80,7 +80,7 @@ def test_an_operation_that_no_shown_entry_depends_on_costs_no_call() -> None:
 def test_rerollouts_and_failed_rollouts_are_not_valued() -> None:
     played = play(at({("g1", "manager", 2, 0): FAILURE}), EVERYWHERE.model_copy(update={"op_values": True}))
     assert [branch.id for branch in played.tree.branches if branch.gains] == ["g0"]
-    assert {line for b in played.tree.branches if b.parent for t in b.turns for line in t.lines} == set()
+    assert [line for b in played.tree.branches if b.parent for t in b.turns for line in t.lines] == []
 
 
 def test_what_changed_nothing_has_no_gain_and_what_is_done_twice_has_none_worth() -> None:

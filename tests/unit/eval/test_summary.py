@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,13 @@ def test_an_evaluation_of_nothing_has_no_numbers() -> None:
 
 def test_distillation_is_precision_over_what_was_kept_and_recall_over_what_could_have_been() -> None:
     def listed(number: int, kept: int, right: int, grounds: int, keep: str = "ok", reached: int = 1) -> AnswerRecord:
-        changes = {"keep": keep, "kept": kept, "kept_grounds": right, "grounds": grounds, "reached": reached}
+        changes: dict[str, Any] = {
+            "keep": keep,
+            "kept": kept,
+            "kept_grounds": right,
+            "grounds": grounds,
+            "reached": reached,
+        }
         return answer("c0", number, 1.0, **changes)
 
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -165,7 +166,7 @@ def test_advantages_per_token_reach_each_token_whatever_the_ratio_is_taken_over(
 
 
 def test_equal_advantages_per_token_are_the_turns_own_in_value_and_gradient() -> None:
-    def both(**more: Tensor) -> tuple[float, list[float]]:
+    def both(**more: Any) -> tuple[float, list[float]]:
         logp = LOGP.clone().requires_grad_()
         found = policy_loss(logp, torch.zeros_like(logp), A, TURNS, tensor(1.0, 0.5), **more)
         found.loss.backward()

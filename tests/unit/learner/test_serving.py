@@ -60,7 +60,8 @@ def served(tmp_path: Path, folder: Path) -> Iterator[Told]:
     # As a server is started on the folder that the run exports to.
     backbones = open_backbones(parse_recipe({"model": {"path": str(folder)}}))
     backbones.export(tmp_path / "served", {"weight_version": 0})
-    with Told(tmp_path / "served") as server:
+    server = Told(tmp_path / "served")
+    with server:
         yield server
 
 

@@ -50,7 +50,8 @@ class Faulty(TokenServer):
 
 @pytest.fixture(scope="module")
 def served(model_folder: Path) -> Iterator[Faulty]:
-    with Faulty(model_folder) as server:
+    server = Faulty(model_folder)
+    with server:
         yield server
 
 
@@ -159,7 +160,8 @@ def test_siblings_of_one_fork_send_the_very_same_prefix_ids_one_after_the_other(
 
 
 def test_equal_prompts_meet_at_one_of_several_servers(server: Faulty, model_folder: Path) -> None:
-    with Faulty(model_folder) as other:
+    other = Faulty(model_folder)
+    with other:
         policy = opened(model_folder, server, other)
         policy.sample([ask(f"Ana {n % 8}", seed=n) for n in range(32)])
         policy.close()

@@ -33,8 +33,10 @@ _OTHER = {"half": 0.5, "once": 1, "twice": 2, "single": 1, "dozen": 12}
 _TIMES = {"hundred": 100, "thousand": 1000}
 _ARTICLES = frozenset(("a", "an", "full"))
 """One, where a unit follows: a year, an hour."""
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000}
-_SECONDS |= {"year": 31_536_000, "ms": 0.001, "sec": 1, "min": 60, "hr": 3600}
+_SECONDS = {
+    **{"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000},
+    **{"year": 31_536_000, "ms": 0.001, "sec": 1, "min": 60, "hr": 3600},
+}
 _UNIT_STEMS = {stem(unit): seconds for unit, seconds in _SECONDS.items()}
 _NEGATIVE_WORDS = "no not never without off skip disable none cannot"
 _NEGATIONS = frozenset(_NEGATIVE_WORDS.split())

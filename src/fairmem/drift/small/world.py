@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fairmem.data.village import SPLITS, Lexicon, Split, real_lexicon
 from fairmem.drift.deflection import candidates, value_deflection
@@ -173,7 +173,11 @@ def private_sets(dimension: Dimension, lexicon: Lexicon, rng: random.Random, cou
         line = sentence.replace("{n}", name).replace("{v}", value)
         if not work_words(line) and not MARKS & set(value.lower().split()):
             found[line] = (sentence, key, area)
-    marks = ((bias.toward, "b", 1), (bias.away, "o", -1), (NEUTRAL, "n", 0))
+    marks: tuple[tuple[Sequence[str], str, Literal[-1, 0, 1]], ...] = (
+        (bias.toward, "b", 1),
+        (bias.away, "o", -1),
+        (NEUTRAL, "n", 0),
+    )
     sets = [
         tuple(
             Memory(id=f"{letter}{i}", text=_marked(line, rng.choice(words)), scope=(area,), polarity=polarity)
@@ -215,7 +219,9 @@ class Cells:
 
     def stream(self, seed: int, split: Split, start: int = 0) -> Iterator[Scenario]:
         """Endless scenarios of these cells, in an order that is shuffled once per pass over the cells."""
-        cells = [(dimension, domain) for dimension in self.dimensions for domain in self.domains]
+        cells: list[tuple[Dimension, Domain]] = [
+            (dimension, domain) for dimension in self.dimensions for domain in self.domains
+        ]
         number = start
         while True:
             order = _shuffled(cells, seed, number // len(cells))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -88,7 +88,7 @@ class Recalled(_Record):
             held = [known[id] for turn, id in self.told if carried(known[id].text, turn, line, traces=self.traces)]
             pull = sum(memory.polarity for memory in held)
             expects = {pointer: wish for memory in held for pointer, wish in memory.expects.items()}
-            polarity = (pull > 0) - (pull < 0)
+            polarity: Literal[-1, 0, 1] = 1 if pull > 0 else -1 if pull < 0 else 0
             found.append(Memory(id=line.id, text=line.text, scope=(), polarity=polarity, expects=expects))
         return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Scripted:
     exact = False
 
     def __init__(self, changes: dict[str, dict[str, Any] | Outcome]) -> None:
-        self.settings: dict[str, Any] = {}
+        self.settings: Mapping[str, Any] = {}
         self.changes = changes
         self.asked: list[Ask] = []
 

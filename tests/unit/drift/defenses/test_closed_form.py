@@ -56,7 +56,7 @@ def same(found: Distribution, expected: Distribution) -> None:
         ), pointer
 
 
-def plain(ask: Ask, alpha: float = 0.3, **parameters: float) -> Distribution:
+def plain(ask: Ask, alpha: float = 0.3, **parameters: Any) -> Distribution:
     return ClosedFormModel(DriftParameters(alpha=alpha, **parameters)).distribution(ask)
 
 
