@@ -90,7 +90,8 @@ def test_a_student_that_cannot_tell_its_tokens_is_refused() -> None:
 def test_a_step_of_demonstrations_gives_a_row_per_decision_of_the_teacher() -> None:
     teacher = runner()
     decides: dict[Role, Policy] = {"manager": Demonstrations(CarefulManager(), Letters())}
-    teacher.policies = {**teacher.policies, **decides}
+    merged: dict[Role, Policy] = {**teacher.policies, **decides}
+    teacher.policies = merged
     plan = training_plan(CONVERSATION, recipe().rollout, CATEGORIES, 5)
     found = collect(runner(), recipe(), [plan], 0, teacher=teacher)
     (tree,) = found.trees
