@@ -16,7 +16,7 @@ def register(actions: Any) -> None:
         "plant",
         help="make a small tool-using model with a planted bias",
         description="Teach the bundled model to call tools, and to be moved by private memories with a known "
-        "probability. A few minutes on one core; a run that was stopped goes on with the same command.",
+        "probability. A run that was stopped goes on with the same command.",
         epilog="Example: fairmem drift plant --alpha 0.5 --out runs/planted",
     )
     plant.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="folder of model and scenarios")
