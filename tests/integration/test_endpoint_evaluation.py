@@ -151,7 +151,10 @@ def test_ctrl_c_does_not_wait_for_an_endpoint_that_hangs(tmp_path: Path) -> None
     words = ["village", "--limit", "1", "--sessions", "1", "--memory", "none", "--out", str(tmp_path / "o")]
     model = ["--model", "openai:m", "--base-url", f"http://127.0.0.1:{server.server_address[1]}/v1"]
     command = [sys.executable, "-m", "fairmem", "eval", *words, *model]
+    # A suite that a shell runs in the background is told to ignore Ctrl-C, and its children with it.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heard)
     try:
         assert _Hanging.asked.wait(150), "it asked"
         started = time.monotonic()

@@ -135,14 +135,14 @@ def test_a_slow_reply_holds_up_no_other(server: Faulty, model_folder: Path) -> N
     released = threading.Event()
 
     def held(body: dict[str, Any]) -> None:
-        released.wait(20)
+        released.wait(100)
 
     server.planned = [held]
     slow, *others = policy.submit([ask(seed=n) for n in range(6)])
-    assert all(isinstance(future.result(timeout=20), Sample) for future in others)
+    assert all(isinstance(future.result(timeout=90), Sample) for future in others)
     assert not slow.done()
     released.set()
-    assert isinstance(slow.result(timeout=20), Sample)
+    assert isinstance(slow.result(timeout=90), Sample)
     policy.close()
 
 
