@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmem.cli.drift_defend import Setup, add_defense_options, setup
+from fairmem.cli.drift_defend import Setup, add_defense_options, setup, show_progress
 from fairmem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _run(args: argparse.Namespace) -> int:
                 memories,
                 skipped=skipped,
                 retry_failed=args.retry_failed,
-                progress=lambda name: _progress(f"{name}: "),
+                progress=lambda name: show_progress(f"{name}: "),
             )
         else:
             asked = run_audit(
@@ -161,7 +161,7 @@ def _run(args: argparse.Namespace) -> int:
                 args.out,
                 memory=next(iter(memories.values())),
                 retry_failed=args.retry_failed,
-                progress=_progress(),
+                progress=show_progress(),
             )
     finally:
         model.close()
@@ -188,7 +188,7 @@ def _open_memories(args: argparse.Namespace) -> tuple[dict[str, SystemMemory | N
         writer,
         top_k=args.top_k,
         embedder=args.embedder,
-        progress=lambda name: _progress(f"{name}: ", "memories"),
+        progress=lambda name: show_progress(f"{name}: ", "memories"),
     )
     for name, why in skipped.items():
         print(f"{name} is left out: {why}", file=sys.stderr)
@@ -256,16 +256,6 @@ def _judge(args: argparse.Namespace) -> int:
         policy.close()
     print(report_audit(args.folder))
     return 0
-
-
-def _progress(before: str = "", what: str = "trials") -> Callable[[int, int], None]:
-    """Shows on a terminal how far a run is."""
-
-    def show(done: int, planned: int) -> None:
-        if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
-            print(f"\r{before}{done} of {planned} {what}\033[K", end="", file=sys.stderr, flush=True)
-
-    return show
 
 
 def numbers(option: str, text: str) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +166,7 @@ def _run(args: argparse.Namespace) -> int:
         made = setup(args, model, scenarios)
         plan = plan_defend(model, names, made.settings, made.resources, dose=args.dose)
         asked = run_defend(
-            model, plan, scenarios, seeds, args.out, retry_failed=args.retry_failed, progress=_show_progress
+            model, plan, scenarios, seeds, args.out, retry_failed=args.retry_failed, progress=show_progress()
         )
     finally:
         model.close()
@@ -178,6 +178,11 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_progress(done: int, planned: int) -> None:
-    if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
-        print(f"\r{done} of {planned} trials", end="", file=sys.stderr, flush=True)
+def show_progress(before: str = "", what: str = "trials") -> Callable[[int, int], None]:
+    """Shows on a terminal how far a run is."""
+
+    def show(done: int, planned: int) -> None:
+        if sys.stderr.isatty() and (done % 10 == 0 or done == planned):
+            print(f"\r{before}{done} of {planned} {what}\033[K", end="", file=sys.stderr, flush=True)
+
+    return show

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -123,6 +123,32 @@ class Run:
         return len(self.scenarios) * len(self.header.arms) * len(self.header.seeds)
 
 
+AnyHeader = TypeVar("AnyHeader", bound=BaseModel)
+AnyTrial = TypeVar("AnyTrial", bound=Trial)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind(Generic[AnyHeader]):
+    """A kind of folder that holds a header, scenarios, and trials that are appended.
+
+    Attributes:
+        file: Of the header, which is of the class `header`, with `format` and `version` among its fields.
+        header: See there.
+        format: What the header has to say.
+        version: Likewise.
+        name: Of the folder's kind, for messages.
+    """
+
+    file: str
+    header: type[AnyHeader]
+    format: str
+    version: int
+    name: str
+
+
+_DRIFT_RUN = FolderKind(RUN, RunHeader, DRIFT_FORMAT, DRIFT_VERSION, "drift run")
+
+
 def open_run(folder: Path, header: RunHeader, scenarios: Sequence[Scenario]) -> dict[Key, Trial]:
     """Begin a run in `folder`, or go on with the one there; returns the trials it already has.
 
@@ -130,21 +156,31 @@ def open_run(folder: Path, header: RunHeader, scenarios: Sequence[Scenario]) -> 
         ConfigError: the folder holds a run of something else; the message names what differs.
         CheckpointError: a file of it is damaged.
     """
-    if not (folder / RUN).exists():
+    return open_folder(_DRIFT_RUN, folder, header, scenarios, Trial)
+
+
+def open_folder(
+    kind: FolderKind[AnyHeader],
+    folder: Path,
+    header: AnyHeader,
+    scenarios: Sequence[Scenario],
+    trial: type[AnyTrial],
+) -> dict[Key, AnyTrial]:
+    """`open_run` for any kind of folder and of trial."""
+    if not (folder / kind.file).exists():
         if folder.exists() and any(folder.iterdir()):
-            raise ConfigError(f"{folder}: not empty and not the folder of a drift run; choose another --out")
+            raise ConfigError(f"{folder}: not empty and not the folder of a {kind.name}; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
         lines = "".join(scenario.model_dump_json(by_alias=True) + "\n" for scenario in scenarios)
         (folder / SCENARIOS).write_text(lines, encoding="utf-8")
         (folder / TRIALS).touch()
-        (folder / RUN).write_text(header.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / kind.file).write_text(header.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return {}
-    there = _read_header(folder)
-    mine, theirs = header.model_dump(mode="json"), there.model_dump(mode="json")
+    mine, theirs = header.model_dump(mode="json"), read_header(kind, folder).model_dump(mode="json")
     for name, value in mine.items():
         if theirs[name] != value:
             raise ConfigError(f"{folder}: its run has {name} {theirs[name]}, this one {value}; choose another --out")
-    return read_trials(folder / TRIALS, cut=True)
+    return read_records(folder / TRIALS, trial, cut=True)
 
 
 def read_run(folder: Path) -> Run:
@@ -154,19 +190,49 @@ def read_run(folder: Path) -> Run:
         ConfigError: not the folder of a drift run.
         CheckpointError: a file of it is damaged, or is not of this run.
     """
-    header = _read_header(folder)
-    try:
-        scenarios = {scenario.id: scenario for scenario in load_scenarios(folder / SCENARIOS)}
-    except DataError as error:
-        raise CheckpointError(f"{folder}: its scenarios cannot be read: {error}") from error
-    if digest(scenarios.values()) != header.digest:
-        raise CheckpointError(f"{folder / SCENARIOS} was changed after the run began")
+    header = read_header(_DRIFT_RUN, folder)
+    scenarios = read_scenarios(folder, header.digest)
     trials = read_trials(folder / TRIALS)
     arms = {name for name, _ in header.arms}
     for trial in trials.values():
         if trial.scenario not in scenarios or trial.arm not in arms or not 0 <= trial.trial < len(header.seeds):
             raise CheckpointError(f"{folder / TRIALS}: {trial.key} is no trial of this run")
     return Run(header, scenarios, trials)
+
+
+def read_header(kind: FolderKind[AnyHeader], folder: Path) -> AnyHeader:
+    """The header of `folder`.
+
+    Raises:
+        ConfigError: not a folder of this kind.
+        CheckpointError: the header is damaged, or of another version.
+    """
+    path = folder / kind.file
+    if not path.is_file():
+        raise ConfigError(f"{folder}: not the folder of a {kind.name} (it has no {kind.file})")
+    try:
+        header = kind.header.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CheckpointError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
+    fields: Mapping[str, Any] = header.model_dump()
+    if (fields["format"], fields["version"]) != (kind.format, kind.version):
+        raise CheckpointError(f"{path}: {fields['format']} {fields['version']}, expected {kind.format} {kind.version}")
+    return header
+
+
+def read_scenarios(folder: Path, expected: str) -> dict[str, Scenario]:
+    """The scenarios of `folder` by id.
+
+    Raises:
+        CheckpointError: they cannot be read, or their digest is not `expected`.
+    """
+    try:
+        scenarios = {scenario.id: scenario for scenario in load_scenarios(folder / SCENARIOS)}
+    except DataError as error:
+        raise CheckpointError(f"{folder}: its scenarios cannot be read: {error}") from error
+    if digest(scenarios.values()) != expected:
+        raise CheckpointError(f"{folder / SCENARIOS} was changed after the run began")
+    return scenarios
 
 
 def read_trials(path: Path, *, cut: bool = False) -> dict[Key, Trial]:
@@ -176,9 +242,6 @@ def read_trials(path: Path, *, cut: bool = False) -> dict[Key, Trial]:
         CheckpointError: another line is damaged.
     """
     return read_records(path, Trial, cut=cut)
-
-
-AnyTrial = TypeVar("AnyTrial", bound=Trial)
 
 
 def read_records(path: Path, kind: type[AnyTrial], *, cut: bool = False) -> dict[Key, AnyTrial]:
@@ -208,16 +271,3 @@ def line_of(trial: Trial) -> str:
     """The line of `trial` in the file."""
     fields: Mapping[str, Any] = trial.model_dump(mode="json")
     return json.dumps(fields, allow_nan=False) + "\n"
-
-
-def _read_header(folder: Path) -> RunHeader:
-    path = folder / RUN
-    if not path.is_file():
-        raise ConfigError(f"{folder}: not the folder of a drift run (it has no {RUN})")
-    try:
-        header = RunHeader.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
-    if (header.format, header.version) != (DRIFT_FORMAT, DRIFT_VERSION):
-        raise CheckpointError(f"{path}: {header.format} {header.version}, expected {DRIFT_FORMAT} {DRIFT_VERSION}")
-    return header

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairmem.config import RolloutConfig
-from fairmem.episodes.episode import BranchPlan
+from fairmem.episodes.episode import BranchPlan, with_reply
 from fairmem.episodes.executor import Wave
 from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
 from fairmem.episodes.quiz import QuizJob
@@ -141,19 +141,8 @@ def _turn(runner: EpisodeRunner, session: int, request: SampleRequest, reply: Re
         prompt_hash=answerer.prompt_hash,
         seed=request.seed,
     )
+    turn = with_reply(turn, request, reply)
     if isinstance(reply, CallFailure):
-        text = "".join(message.content for message in request.prompt)
-        return turn.model_copy(update={"prompt": text, "failure": reply})
+        return turn
     parsed = answerer.parse(reply.text, reply.stop is StopReason.LENGTH)
-    return turn.model_copy(
-        update={
-            "prompt": reply.prompt_text,
-            "prompt_ids": reply.prompt_ids,
-            "ids": reply.ids,
-            "logprobs": reply.logprobs,
-            "text": reply.text,
-            "stop": reply.stop,
-            "parse": parsed.outcome,
-            "dropped": parsed.dropped,
-        }
-    )
+    return turn.model_copy(update={"parse": parsed.outcome, "dropped": parsed.dropped})

@@ -381,6 +381,11 @@ def _turn(
         prompt_hash=role.prompt_hash,
         seed=request.seed,
     )
+    return with_reply(turn, request, reply)
+
+
+def with_reply(turn: RoleTurn, request: SampleRequest, reply: Reply) -> RoleTurn:
+    """`turn` with what came back: the prompt as it was read and what was sampled, or why nothing was."""
     if isinstance(reply, CallFailure):
         text = "".join(message.content for message in request.prompt)
         return turn.model_copy(update={"prompt": text, "failure": reply})

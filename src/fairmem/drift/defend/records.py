@@ -12,15 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from fairmem.agents.hooks import Change
 from fairmem.drift.answer import Ask
 from fairmem.drift.defenses.defended import Defended
-from fairmem.drift.files import digest, load_scenarios
 from fairmem.drift.scenario import Scenario
-from fairmem.drift.trials import SCENARIOS, TRIALS, Key, Trial, read_records
-from fairmem.errors import CheckpointError, ConfigError, DataError
+from fairmem.drift.trials import (
+    TRIALS,
+    FolderKind,
+    Key,
+    Trial,
+    open_folder,
+    read_header,
+    read_records,
+    read_scenarios,
+)
+from fairmem.errors import CheckpointError
 
 DEFEND_FORMAT = "fairmem-drift-defend"
 DEFEND_VERSION = 1
@@ -53,6 +61,9 @@ class DefendHeader(_Record):
     arms: tuple[tuple[str, int], ...]
     seeds: tuple[int, ...]
     digest: str
+
+
+_DEFEND = FolderKind(DEFEND_RUN, DefendHeader, DEFEND_FORMAT, DEFEND_VERSION, "drift defend")
 
 
 class ChangeRecord(_Record):
@@ -145,20 +156,7 @@ def open_defend(folder: Path, header: DefendHeader, scenarios: Sequence[Scenario
         ConfigError: the folder holds something else; the message names what differs.
         CheckpointError: a file of it is damaged.
     """
-    if not (folder / DEFEND_RUN).exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise ConfigError(f"{folder}: not empty and not the folder of a drift defend; choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = "".join(scenario.model_dump_json(by_alias=True) + "\n" for scenario in scenarios)
-        (folder / SCENARIOS).write_text(lines, encoding="utf-8")
-        (folder / TRIALS).touch()
-        (folder / DEFEND_RUN).write_text(header.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return {}
-    mine, theirs = header.model_dump(mode="json"), _read_header(folder).model_dump(mode="json")
-    for name, value in mine.items():
-        if theirs[name] != value:
-            raise ConfigError(f"{folder}: its run has {name} {theirs[name]}, this one {value}; choose another --out")
-    return read_records(folder / TRIALS, DefendedTrial, cut=True)
+    return open_folder(_DEFEND, folder, header, scenarios, DefendedTrial)
 
 
 def read_defend(folder: Path) -> DefendRun:
@@ -168,13 +166,8 @@ def read_defend(folder: Path) -> DefendRun:
         ConfigError: not the folder of such a run.
         CheckpointError: a file of it is damaged, or is not of this run.
     """
-    header = _read_header(folder)
-    try:
-        scenarios = {scenario.id: scenario for scenario in load_scenarios(folder / SCENARIOS)}
-    except DataError as error:
-        raise CheckpointError(f"{folder}: its scenarios cannot be read: {error}") from error
-    if digest(scenarios.values()) != header.digest:
-        raise CheckpointError(f"{folder / SCENARIOS} was changed after the run began")
+    header = read_header(_DEFEND, folder)
+    scenarios = read_scenarios(folder, header.digest)
     trials = read_records(folder / TRIALS, DefendedTrial)
     known = {f"{UNDEFENDED}/{arm}" for arm, _ in header.undefended}
     known |= {f"{name}/{arm}" for name in header.names for arm, _ in header.arms}
@@ -182,16 +175,3 @@ def read_defend(folder: Path) -> DefendRun:
         if scenario not in scenarios or arm not in known or not 0 <= trial < len(header.seeds):
             raise CheckpointError(f"{folder / TRIALS}: {(scenario, arm, trial)} is no trial of this run")
     return DefendRun(header, scenarios, trials)
-
-
-def _read_header(folder: Path) -> DefendHeader:
-    path = folder / DEFEND_RUN
-    if not path.is_file():
-        raise ConfigError(f"{folder}: not the folder of a drift defend (it has no {DEFEND_RUN})")
-    try:
-        header = DefendHeader.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
-    if (header.format, header.version) != (DEFEND_FORMAT, DEFEND_VERSION):
-        raise CheckpointError(f"{path}: {header.format} {header.version}, expected {DEFEND_FORMAT} {DEFEND_VERSION}")
-    return header
