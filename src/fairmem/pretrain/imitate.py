@@ -94,6 +94,8 @@ class Imitation:
     ) -> None:
         """The optimizers are made here; `resume` puts their state back."""
         torch = import_torch()
+        from fairmem.pretrain.muon import Muon
+
         self.model = model
         self.settings = settings
         self.step = 0
@@ -110,9 +112,7 @@ class Imitation:
         adam: dict[str, Any] = {"lr": settings.lr, "betas": (0.9, 0.98)}
         if settings.optimizer == "muon":
             self.optimizers = [
-                torch.optim.Muon(
-                    matrices, lr=settings.lr, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
-                ),
+                Muon(matrices, lr=settings.lr, weight_decay=settings.weight_decay),
                 torch.optim.AdamW(others, weight_decay=0.0, **adam),
             ]
         else:
