@@ -5,7 +5,8 @@
     assumptions.py  every other number a plan rests on, in one table that can be changed
     playing.py      a stand-in for the models that writes replies of the expected size
     averages.py     conversations of average length, where a dataset is not at hand
-    workload.py     calls, tokens, waves and rows of a step, by playing it
+    work.py         calls, tokens, waves and rows of a step, as records
+    workload.py     the same found by playing a step; counting.py: what the played branches stand for
     memory.py       what has to be held per GPU, and whether it fits
     timing.py       rooflines of sampling, learning, answering and handing weights over
     plan.py         all of it for one recipe on one machine; page.py: as text
@@ -22,7 +23,8 @@ from fairmem.planning.memory import MemoryPlan, one_gpu_memory, verl_memory
 from fairmem.planning.page import as_values, comparison, page
 from fairmem.planning.plan import Plan, Setup, StagePlan, compared, make_plan, shape_from, trained_shape
 from fairmem.planning.shapes import SHAPES, ModelShape, shape_of
-from fairmem.planning.workload import RoleWork, RowWork, StepWork, WaveWork, Workload, workload
+from fairmem.planning.work import RoleWork, RowWork, StepWork, WaveWork, Workload
+from fairmem.planning.workload import workload
 
 __all__ = [
     "ASSUMPTIONS",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairmem.planning.gpus import GIB
 from fairmem.planning.plan import ADVICE, Plan, StagePlan
-from fairmem.planning.workload import StepWork
+from fairmem.planning.work import StepWork
 
 
 def page(plan: Plan) -> str:

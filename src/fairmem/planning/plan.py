@@ -28,7 +28,8 @@ from fairmem.planning.timing import (
     vllm_server,
     wave_seconds,
 )
-from fairmem.planning.workload import StepWork, Workload, workload
+from fairmem.planning.work import StepWork, Workload
+from fairmem.planning.workload import workload
 from fairmem.policy import folder_of
 
 _ACTOR, _ROLLOUT = "actor_rollout_ref.actor.fsdp_config.", "actor_rollout_ref.rollout."

@@ -15,7 +15,7 @@ from fairmem.planning.assumptions import Assumptions
 from fairmem.planning.gpus import Gpu, Machine
 from fairmem.planning.memory import Offload
 from fairmem.planning.shapes import ModelShape
-from fairmem.planning.workload import RoleWork, RowWork, WaveWork
+from fairmem.planning.work import RoleWork, RowWork, WaveWork
 
 
 @dataclass(frozen=True, slots=True)

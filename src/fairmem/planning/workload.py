@@ -7,14 +7,13 @@ first step.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fairmem.config import Recipe, StageConfig
-from fairmem.credit import CREDIT_RULES, Need, check_rule
+from fairmem.credit import check_rule
 from fairmem.data import DATASETS
 from fairmem.episodes import Conversations, EpisodeRunner, StepPlan, TreePlan, build_agents, tree_plans
 from fairmem.episodes.assemble import training_plan
@@ -22,7 +21,9 @@ from fairmem.episodes.quiz import Quizzer
 from fairmem.errors import ConfigError, DataError
 from fairmem.planning.assumptions import Assumptions
 from fairmem.planning.averages import AVERAGES, average_conversation
-from fairmem.planning.playing import Call, Spread, StandIn, token_counter
+from fairmem.planning.counting import answered, rows_of, waves_of, written
+from fairmem.planning.playing import Spread, StandIn, token_counter
+from fairmem.planning.work import StepWork, Workload
 from fairmem.policy import Family, Policy, folder_of
 from fairmem.policy.model_folder import read_family
 from fairmem.seeds import derive
@@ -31,101 +32,6 @@ from fairmem.types import Conversation
 
 _PLAYED = 4
 """Conversations of a step that are played; of more, these stand for all."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoleWork:
-    """What one role does in a step; tokens over all of its calls.
-
-    Attributes:
-        calls: Model calls, if no extraction is empty.
-        prompt: Tokens of the prompts; `distinct`: those of different prompts; `fresh`: those that no cache of prefixes
-            has.
-        sampled: Tokens of the replies.
-    """
-
-    role: str
-    calls: int
-    prompt: float
-    distinct: float
-    fresh: float
-    sampled: float
-
-
-@dataclass(frozen=True, slots=True)
-class WaveWork:
-    """Calls that are made at once: how many, and mean tokens of a prompt and of a reply."""
-
-    calls: int
-    prompt: float
-    distinct: float
-    fresh: float
-    sampled: float
-
-
-@dataclass(frozen=True, slots=True)
-class RowWork:
-    """What is learned from: rows if no group is dropped, and their tokens.
-
-    `shared` are the tokens that are computed where rows of one prompt share it (`learner.pack_tokens`).
-    """
-
-    rows: int
-    tokens: float
-    shared: float
-    trained: float
-    longest: float
-
-
-@dataclass(frozen=True, slots=True)
-class StepWork:
-    """One step of a stage.
-
-    Attributes:
-        stage: Its number, from 1; `steps`: steps of it, at most.
-        sessions: Of a conversation, at most; `conversations`: per step.
-        branches: Rollouts and rerollouts that are sampled.
-        local_groups: Comparison groups of rerollouts.
-        roles: Work per role; the answerer's is the quiz.
-        waves: Of the roles that write, in order.
-        rows: What is learned from.
-        entries: Memory entries at the end of a rollout.
-    """
-
-    stage: int
-    steps: int
-    sessions: int
-    conversations: int
-    branches: int
-    local_groups: int
-    roles: tuple[RoleWork, ...]
-    waves: tuple[WaveWork, ...]
-    rows: RowWork
-    entries: float
-
-    @property
-    def calls(self) -> int:
-        """Calls of the roles that write: `calls` of `metrics.jsonl`, if no extraction is empty."""
-        return sum(role.calls for role in self.roles if role.role not in ("answerer", "judge"))
-
-    @property
-    def questions(self) -> int:
-        """Questions asked: `questions` of `metrics.jsonl`."""
-        return next((role.calls for role in self.roles if role.role == "answerer"), 0)
-
-    @property
-    def sampled(self) -> float:
-        """Tokens sampled by the roles that write: `generated_tokens` of the run's timing."""
-        return sum(role.sampled for role in self.roles if role.role not in ("answerer", "judge"))
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """The steps of every stage, and what they were planned from."""
-
-    stages: tuple[StepWork, ...]
-    data: str
-    tokens: str
 
 
 def workload(recipe: Recipe, assumptions: Assumptions) -> Workload:
@@ -203,7 +109,7 @@ def _step(
         for branch in tree.branches
         for turn in branch.turns
     }
-    roles = [*_written(writer.calls, weights), *_answered(answerer.calls, trees, played, copies, scale, at)]
+    roles = [*written(writer.calls, weights), *answered(answerer.calls, trees, played, copies, scale, at)]
     return StepWork(
         stage=number,
         steps=stage.steps,
@@ -214,8 +120,8 @@ def _step(
             scale * sum(len({(b.parent, b.first) for b in plan.branches if b.parent}) for plan in played)
         ),
         roles=tuple(roles),
-        waves=_waves(writer.calls, weights),
-        rows=_rows(at, trees, played, scale),
+        waves=waves_of(writer.calls, weights),
+        rows=rows_of(at, trees, played, scale),
         entries=sum(tree.branches[0].bank_entries for tree in trees) / len(trees),
     )
 
@@ -259,7 +165,7 @@ def _play(recipe: Recipe, plans: Sequence[TreePlan], writer: StandIn, answerer: 
     quizzer = Quizzer(answerer, agents.answerer, lambda answer, gold: float(answer == gold), temperature=1.0)
     roles: tuple[Role, ...] = ("extractor", "manager", "single", "writer")
     policies: dict[Role, Policy] = {**dict.fromkeys(roles, writer), "answerer": answerer}
-    reward = recipe.reward.model_copy(update={"gamma": 0.0})  # judged apart, see `_answered`
+    reward = recipe.reward.model_copy(update={"gamma": 0.0})  # judged apart, see `counting.answered`
     trees, _ = EpisodeRunner(policies, agents, quizzer, reward).run([_thinned(plan) for plan in plans], 0, 0)
     return trees
 
@@ -280,112 +186,3 @@ def _copies(plan: TreePlan) -> Counter[str]:
     thinned = _thinned(plan).branches
     whole, local = thinned[0].id, {(b.first, b.last): b.id for b in thinned[1:]}
     return Counter(whole if b.parent is None else local[b.first, b.last] for b in plan.branches if not b.reused)
-
-
-def _written(calls: Sequence[Call], weights: dict[int, tuple[float, Branch, RoleTurn]]) -> list[RoleWork]:
-    found: list[RoleWork] = []
-    for role in dict.fromkeys(call.tag for call in calls):
-        own = [(call, weights[call.seed][0]) for call in calls if call.tag == role]
-        found.append(
-            RoleWork(
-                role=role,
-                calls=round(sum(weight for _, weight in own)),
-                prompt=sum(call.prompt * weight for call, weight in own),
-                distinct=sum(_distinct(call, weight) for call, weight in own),
-                fresh=sum(_fresh(call, weight) for call, weight in own),
-                sampled=sum(call.sampled * weight for call, weight in own),
-            )
-        )
-    return found
-
-
-def _distinct(call: Call, weight: float) -> float:
-    """Prompt tokens of different prompts among `weight` copies of `call`."""
-    return call.prompt * (0.0 if call.seen else 1.0) if call.shareable else call.prompt * weight
-
-
-def _fresh(call: Call, weight: float) -> float:
-    """Prompt tokens of `weight` copies of `call` that a cache of prefixes does not have."""
-    return call.fresh * (1.0 if call.shareable else weight)
-
-
-def _answered(
-    calls: Sequence[Call],
-    trees: Sequence[EpisodeTree],
-    plans: Sequence[TreePlan],
-    copies: Sequence[Counter[str]],
-    scale: float,
-    recipe: Recipe,
-) -> list[RoleWork]:
-    """The quiz, and the judge of contents if that is the answerer."""
-    reused = [Counter((b.first, b.last) for b in plan.branches if b.reused) for plan in plans]
-    left = iter(calls)
-    asked: list[tuple[Call, float]] = []
-    for tree, of, again in zip(trees, copies, reused, strict=True):
-        for branch in tree.branches:
-            last = branch.rewards[-1].session if branch.rewards else 0
-            more = again[branch.fork_session or 0, last] if branch.kind == "local" else 0
-            memories = tree.sessions + 1 if recipe.rollout.state_values and branch.kind == "global" else 1
-            weight = scale * (of[branch.id] + more)
-            asked += [(next(left), weight) for _ in range(memories * len(branch.quiz))]
-    quiz = RoleWork(
-        role="answerer",
-        calls=round(sum(weight for _, weight in asked)),
-        prompt=sum(call.prompt * weight for call, weight in asked),
-        distinct=sum(call.prompt * weight for call, weight in asked),
-        fresh=sum(call.fresh * weight for call, weight in asked),
-        sampled=sum(call.sampled * weight for call, weight in asked),
-    )
-    return [quiz] if asked else []
-
-
-def _waves(calls: Sequence[Call], weights: dict[int, tuple[float, Branch, RoleTurn]]) -> tuple[WaveWork, ...]:
-    waves: list[WaveWork] = []
-    for number in dict.fromkeys(call.wave for call in calls):
-        own = [(call, weights[call.seed][0]) for call in calls if call.wave == number]
-        size = sum(weight for _, weight in own)
-        waves.append(
-            WaveWork(
-                calls=round(size),
-                prompt=sum(call.prompt * weight for call, weight in own) / size,
-                distinct=sum(_distinct(call, weight) for call, weight in own),
-                fresh=sum(_fresh(call, weight) for call, weight in own),
-                sampled=sum(call.sampled * weight for call, weight in own) / size,
-            )
-        )
-    return tuple(waves)
-
-
-def _rows(recipe: Recipe, trees: Sequence[EpisodeTree], plans: Sequence[TreePlan], scale: float) -> RowWork:
-    """Turns of the trained roles in sessions that earn something, over all branches, reused ones included."""
-    pack, trained = recipe.learner.pack_tokens, recipe.model.train
-    # A critic's advantages reach turns of sessions that earn nothing; branches of a tree are compared to their end.
-    everything = recipe.credit.scope == "trajectory" or recipe.reward.spread == "all"
-    everything = everything or Need.CRITIC in CREDIT_RULES[recipe.credit.rule].needs
-    onwards = recipe.credit.rule == "tree"
-    rows, tokens, shared, sampled, longest = 0.0, 0.0, 0.0, 0.0, 0.0
-    for tree, plan in zip(trees, plans, strict=True):
-        whole, local = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
-        for branch in plan.branches:
-            (whole if branch.parent is None else local)[branch.first, branch.last] += 1
-        for branch in tree.branches:
-            earned = {reward.session for reward in branch.rewards if reward.questions}
-            if branch.kind == "local":
-                copies = sum(n for (first, _), n in local.items() if first == branch.fork_session)
-                played = {turn.session for turn in branch.turns if onwards or turn.session == branch.fork_session}
-                sessions = played if earned and recipe.credit.local_weight else set[int]()
-            else:
-                copies = sum(whole.values())
-                sessions = {turn.session for turn in branch.turns} if everything and earned else set(earned)
-            for turn in branch.turns:
-                if turn.session in sessions and trained in ("all", turn.role):
-                    prompt, reply = len(turn.prompt_ids), len(turn.ids)
-                    weight = scale * copies
-                    rows += weight
-                    tokens += weight * (prompt + reply)
-                    sampled += weight * reply
-                    longest = max(longest, prompt + reply)
-                    once = turn.role == "extractor" and not recipe.agents.history
-                    together = max(1, (pack - prompt) // max(1, reply)) if once else 1
-                    shared += weight * reply + prompt * math.ceil(weight / together)
-    return RowWork(round(rows), tokens, shared, sampled, longest)
