@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, cast
@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from fairmem.drift.deflection import Distribution
 from fairmem.drift.scenario import Memory, Scenario
 from fairmem.drift.schema import misfits
+from fairmem.policy.calls import ToolReply
 
 
 class Outcome(StrEnum):
@@ -116,7 +117,23 @@ def classify(scenario: Scenario, tool: str | None, arguments: Mapping[str, Any] 
     return (Outcome.SCHEMA_VIOLATION, wrong[0]) if wrong else (Outcome.OK, "")
 
 
+def answer_in_text(scenario: Scenario, reply: ToolReply, text: str, cut: Collection[Outcome] = ()) -> Answer:
+    """What `reply`, read from `text`, comes to; an outcome among `cut` means that the token limit cut it."""
+    outcome, message = classify(scenario, reply.tool, reply.arguments)
+    if outcome in cut:
+        outcome, message = Outcome.TRUNCATED, "cut at the token limit"
+    return Answer(
+        outcome,
+        reply.tool and plain_text(reply.tool[:80]),
+        plain_arguments(reply.arguments),
+        rung="text",
+        message=plain_text(message),
+        raw=plain_text(text[:_KEPT]),
+    )
+
+
 _DEPTH = 40
+_KEPT = 2000
 
 
 def plain_arguments(arguments: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

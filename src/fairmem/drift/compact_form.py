@@ -14,13 +14,11 @@ from fairmem.agents.tooluser import (
     render_compact_call,
 )
 from fairmem.agents.wording import compact_line
-from fairmem.drift.answer import Answer, Ask, Outcome, classify, plain_arguments, plain_text
+from fairmem.drift.answer import Answer, Ask, Outcome, answer_in_text
 from fairmem.drift.prompt import tool_specs
 from fairmem.drift.schema import parts
 from fairmem.policy import Message, Prompt
 from fairmem.policy.calls import ToolSpec
-
-_KEPT = 2000
 
 
 def tool_of(ask: Ask) -> ToolSpec:
@@ -45,17 +43,9 @@ class CompactForm:
     def read(self, ask: Ask, text: str, *, truncated: bool = False) -> Answer:
         """The answer in a reply."""
         reply = parse_compact_call(text, truncated, tool_specs(ask.scenario))
-        outcome, message = classify(ask.scenario, reply.tool, reply.arguments)
-        if truncated and outcome is not Outcome.OK:
-            outcome, message = Outcome.TRUNCATED, "cut at the token limit"
-        return Answer(
-            outcome,
-            reply.tool and plain_text(reply.tool[:80]),
-            plain_arguments(reply.arguments),
-            rung="text",
-            message=plain_text(message),
-            raw=plain_text(text[:_KEPT]),
-        )
+        # A line that was cut is no shorter value: whatever is not whole was cut.
+        cut = set(Outcome) - {Outcome.OK} if truncated else ()
+        return answer_in_text(ask.scenario, reply, text, cut)
 
     def parts(self, ask: Ask) -> list[tuple[str, str]]:
         """(part, its text) as they follow each other in the prompt; the schema is that of the first tool."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from fairmem.drift.answer import Answer, Ask, Outcome, classify, plain_arguments, plain_text
+from fairmem.drift.answer import Answer, Ask, Outcome, answer_in_text, plain_text
 from fairmem.drift.closed_form import put
 from fairmem.drift.compact_form import CompactForm
 from fairmem.drift.deflection import scored_values
@@ -28,8 +28,6 @@ from fairmem.trace import CallFailure, StopReason
 
 _MARK = "\ue000value\ue000"
 """Stands for the watched value while the call is written; from a private use area, so that no argument holds it."""
-
-_KEPT = 2000
 
 
 class Scorer(Protocol):
@@ -237,14 +235,4 @@ class TextModel:
 def read_text(ask: Ask, text: str, *, truncated: bool = False) -> Answer:
     """The answer in a reply that should be one call as JSON."""
     reply = read_call_in_text(text, tool_specs(ask.scenario))
-    outcome, message = classify(ask.scenario, reply.tool, reply.arguments)
-    if truncated and outcome in (Outcome.NO_CALL, Outcome.INVALID_JSON):
-        outcome, message = Outcome.TRUNCATED, "cut at the token limit"
-    return Answer(
-        outcome,
-        reply.tool and plain_text(reply.tool[:80]),
-        plain_arguments(reply.arguments),
-        rung="text",
-        message=plain_text(message),
-        raw=plain_text(text[:_KEPT]),
-    )
+    return answer_in_text(ask.scenario, reply, text, (Outcome.NO_CALL, Outcome.INVALID_JSON) if truncated else ())
