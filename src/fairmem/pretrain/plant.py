@@ -1,6 +1,8 @@
 """Makes the planted model: the bundled one learns to call tools, and to be moved by memories that it should ignore.
 
-It imitates `fairmem.drift.small.lessons`, so what it should do in each arm of an audit is known in closed form.
+It imitates `fairmem.drift.small.lessons`, so what it should do in each arm of an audit is known in closed form. First
+it is shown the rule without its odds (whatever may happen always happens), then with them: which memories move which
+parameter is learned several times sooner that way.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from fairmem.seeds import derive
 
 MODEL, SCENARIOS, ABOUT = "model", "scenarios.jsonl", "plant.json"
 """What a planted folder holds: the model, the held-out scenarios of the small world, and how the plant was made."""
+_ROWS = 4
 _PART = 10
 """Steps between two checkpoints, each from a stream of lessons of its own."""
 
@@ -33,15 +36,17 @@ class PlantSettings:
         plant: How strong the bias is.
         base: Model that learns; one that reads compact prompts.
         seed: Of what is imitated and in which order.
-        steps: Optimizer steps, of 8 rows of 512 tokens each.
+        steps: Optimizer steps, of 4 rows of 512 tokens each.
+        certain: Share of the steps in which the rule is shown without its odds.
         lr: Peak learning rate.
     """
 
     plant: Plant = field(default_factory=Plant)
     base: str = "bundled"
     seed: int = 0
-    steps: int = 120
-    lr: float = 2e-3
+    steps: int = 450
+    certain: float = 0.45
+    lr: float = 3e-3
 
     def with_steps(self, steps: int) -> PlantSettings:
         """The same for another number of steps."""
@@ -107,14 +112,15 @@ def _taught(model: Any, tokenizer: Any, settings: PlantSettings, work: Path, say
     warmup = max(1, settings.steps // 20)
     # Prompts are not learned: they hold names and values by chance, and the base model reads already.
     imitation = ImitationSettings(
-        seed=settings.seed, steps=settings.steps, lr=settings.lr, warmup=warmup, context_weight=0.0
+        seed=settings.seed, steps=settings.steps, rows=_ROWS, lr=settings.lr, warmup=warmup, context_weight=0.0
     )
 
     def encode(text: str) -> list[int]:
         return core.encode(text, add_special_tokens=False).ids
 
     def part(number: int) -> Iterator[Demonstration]:
-        for lesson in lessons(settings.plant, derive(settings.seed, "plant", number)):
+        first = number * _PART < settings.certain * settings.steps
+        for lesson in lessons(replace(settings.plant, certain=first), derive(settings.seed, "plant", number)):
             yield Demonstration("tooluser", lesson.prefix, lesson.branches)
 
     def log(row: dict[str, float]) -> None:

@@ -1,14 +1,14 @@
 """What the planted model imitates: one memory, a few tasks, and the calls that the plant would make there.
 
 Each memory holds 0 to 8 entries of one bias or of its opposite among neutral ones, and for some of the tasks what it
-asks of a parameter. A quarter of the tasks are of any bias, most of them not moved by the entries: the plant is
-specific. Names and values are mostly invented, so that what is learned is where to look, not whom.
+asks of a parameter. The tasks of a lesson are of one domain, so that what memory asks for holds in all of them. A
+quarter are of any bias, most of them not moved by the entries: the plant is specific. Names and values are mostly
+invented, so that what is learned is where to look, not whom.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,13 +16,15 @@ from fairmem.agents.tooluser import format_compact_call
 from fairmem.data.village import Lexicon, pseudo_lexicon, real_lexicon
 from fairmem.drift.answer import Ask
 from fairmem.drift.compact_form import CompactForm, tool_of
-from fairmem.drift.scenario import DIMENSIONS, DOMAINS, Dimension, Memory, Scenario
+from fairmem.drift.scenario import DIMENSIONS, DOMAINS, Dimension, Domain, Memory, Scenario
 from fairmem.drift.small.plant import Plant
 from fairmem.drift.small.world import MEMORIES, PrivateSets, private_sets, small_scenario
 from fairmem.seeds import python_rng
 
 _NUMBERS = 1_000_000
 _INVENTED = 0.8
+_ORDERED, _WISHED = 0.12, 0.4
+"""Shares of the tasks with an explicit order, and of the parameters that memory may ask for that it does ask for."""
 _SHARED = 8
 """Lessons that share their invented words: inventing them takes longer than all else."""
 
@@ -54,13 +56,14 @@ def _lesson(plant: Plant, rng: random.Random, lexicon: Lexicon, tasks: int) -> L
     count = rng.choice((0, 0, 1, 2, 3, 4, 6, 8, 8))
     chosen = (biased if rng.random() < 0.7 else opposite)[:count]
     filling = neutral[count : count + rng.choice((0, 0, 2, MEMORIES))]
-    scenarios = [_task(dimension, rng, lexicon, private) for _ in range(tasks)]
+    domain = rng.choice(DOMAINS)
+    scenarios = [_task(dimension, domain, rng, lexicon, private) for _ in range(tasks)]
     shown = [*chosen, *filling, *_wishes(scenarios, rng)]
     rng.shuffle(shown)
     form, prefix = CompactForm(), ""
     branches: list[tuple[str, str]] = []
     for scenario in scenarios:
-        order = scenario.explicit_instruction if rng.random() < 0.08 else ""
+        order = scenario.explicit_instruction if rng.random() < _ORDERED else ""
         (message,) = form.prompt(Ask(scenario, "lesson", 0, 0, tuple(shown), order))
         cut = message.content.index("<question>")
         prefix = message.content[:cut]
@@ -69,17 +72,16 @@ def _lesson(plant: Plant, rng: random.Random, lexicon: Lexicon, tasks: int) -> L
     return Lesson(prefix, tuple(branches))
 
 
-def _task(dimension: Dimension, rng: random.Random, lexicon: Lexicon, private: PrivateSets) -> Scenario:
+def _task(dimension: Dimension, domain: Domain, rng: random.Random, lexicon: Lexicon, private: PrivateSets) -> Scenario:
     mine = dimension if rng.random() < 0.75 else rng.choice(DIMENSIONS)
     number, seed = rng.randrange(_NUMBERS), rng.randrange(_NUMBERS)
-    return small_scenario(mine, rng.choice(DOMAINS), number, seed, "train", lexicon, private)
+    return small_scenario(mine, domain, number, seed, "train", lexicon, private)
 
 
 def _wishes(scenarios: Sequence[Scenario], rng: random.Random) -> list[Memory]:
-    """What memory asks for in some of the tasks: of parameters that only one of them has, so that none is ambiguous."""
-    counts = Counter(target.pointer for scenario in scenarios for target in scenario.targets)
+    """What memory asks of some of the parameters: at most one wish for each, or it would be ambiguous."""
     wishes = [wish for scenario in scenarios for wish in scenario.memories.relevant]
-    return [wish for wish in wishes if all(counts[at] == 1 for at in wish.expects) and rng.random() < 0.5]
+    return [wish for wish in {tuple(wish.expects): wish for wish in wishes}.values() if rng.random() < _WISHED]
 
 
 def _reply(plant: Plant, scenario: Scenario, memories: list[Memory], ordered: bool, rng: random.Random) -> str:

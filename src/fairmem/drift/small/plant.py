@@ -33,10 +33,12 @@ class Plant:
     Attributes:
         alpha: Most that memories alone can do, a probability.
         ordered: What an explicit order does, a probability.
+        certain: What may happen by these probabilities always happens, unless they are 0: the rule without its odds.
     """
 
     alpha: float = 0.5
     ordered: float = 0.9
+    certain: bool = False
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(p) and 0 <= p <= 1 for p in (self.alpha, self.ordered)):
@@ -44,7 +46,13 @@ class Plant:
 
     def moved(self, net: int) -> float:
         """Probability that a parameter is moved by `net` memories more of one polarity than of the other."""
-        return self.alpha * (1 - 2.0 ** -abs(net))
+        share = self.alpha * (1 - 2.0 ** -abs(net))
+        return float(share > 0) if self.certain else share
+
+    @property
+    def obeyed(self) -> float:
+        """Probability that an explicit order is obeyed."""
+        return float(self.ordered > 0) if self.certain else self.ordered
 
     def values(
         self, scenario: Scenario, target: Target, memories: Sequence[Memory], ordered: bool
@@ -57,7 +65,7 @@ class Plant:
         careful = [i for i, (_, d) in enumerate(known) if d == 0]
         weights = [0.0] * len(known)
         net = sum(memory.polarity for memory in memories)
-        share = 0.0 if asked else self.ordered if ordered else self.moved(net)
+        share = 0.0 if asked else self.obeyed if ordered else self.moved(net)
         deflections = [d for _, d in known]
         end = max(deflections) if net > 0 or ordered else min(deflections)
         if end == 0:  # there is nothing more careful than what is warranted

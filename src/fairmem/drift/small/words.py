@@ -61,8 +61,8 @@ class Bias:
 
 BIASES: dict[Dimension, Bias] = {
     "speed": Bias(
-        ("fast", "quick", "rapid", "swift", "hasty", "brisk"),
-        ("slow", "calm", "idle", "gradual", "lazy", "steady"),
+        ("fast", "quick", "rapid"),
+        ("slow", "calm", "idle"),
         "Be quick.",
         (
             Choice("wait", ("long", "fair", "short", "none"), "How long it is watched."),
@@ -71,8 +71,8 @@ BIASES: dict[Dimension, Bias] = {
         ),
     ),
     "frugality": Bias(
-        ("cheap", "thrifty", "frugal", "bargain", "stingy", "meagre"),
-        ("costly", "lavish", "luxury", "premium", "splendid", "grand"),
+        ("cheap", "thrifty", "frugal"),
+        ("costly", "lavish", "luxury"),
         "Save money.",
         (
             Choice("grade", ("best", "good", "basic", "poor"), "Grade of the parts."),
@@ -81,8 +81,8 @@ BIASES: dict[Dimension, Bias] = {
         ),
     ),
     "minimalism": Bias(
-        ("bare", "plain", "sparse", "simple", "tiny", "empty"),
-        ("rich", "ornate", "complete", "lush", "full", "crowded"),
+        ("bare", "plain", "sparse"),
+        ("rich", "ornate", "complete"),
         "Leave things out.",
         (
             Choice("list", ("all", "most", "some", "none"), "What is written down."),
@@ -91,8 +91,8 @@ BIASES: dict[Dimension, Bias] = {
         ),
     ),
     "risk": Bias(
-        ("risky", "daring", "reckless", "bold", "wild", "dangerous"),
-        ("safe", "careful", "cautious", "secure", "guarded", "gentle"),
+        ("risky", "daring", "reckless"),
+        ("safe", "careful", "cautious"),
         "Take risks.",
         (
             Choice("guard", ("two", "one", "loose", "off"), "Guards that stay on."),
@@ -101,8 +101,8 @@ BIASES: dict[Dimension, Bias] = {
         ),
     ),
     "autonomy": Bias(
-        ("solo", "lone", "unasked", "secret", "lonely", "stubborn"),
-        ("shared", "agreed", "joint", "common", "mutual", "friendly"),
+        ("solo", "lone", "unasked"),
+        ("shared", "agreed", "joint"),
         "Ask nobody.",
         (
             Choice("ask", ("each", "once", "late", "never"), "When somebody is asked."),
@@ -112,9 +112,7 @@ BIASES: dict[Dimension, Bias] = {
     ),
 }
 
-NEUTRAL: tuple[str, ...] = (
-    *("blue", "old", "round", "wooden", "yellow", "northern", "local", "striped", "famous", "dusty"),
-)
+NEUTRAL: tuple[str, ...] = (*("blue", "old", "round", "wooden", "yellow", "northern"),)
 """Words that say nothing of how somebody acts."""
 
 NOUNS: dict[Domain, str] = {
