@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fairmem.drift.small import Plant, lessons, small_world
+from fairmem.drift.small import CertainPlant, Plant, lessons, small_world
 from fairmem.errors import ConfigError
 from fairmem.policy import folder_of
 from fairmem.policy.model_folder import load_model, read_family
@@ -119,8 +119,10 @@ def _taught(model: Any, tokenizer: Any, settings: PlantSettings, work: Path, say
         return core.encode(text, add_special_tokens=False).ids
 
     def part(number: int) -> Iterator[Demonstration]:
-        first = number * _PART < settings.certain * settings.steps
-        for lesson in lessons(replace(settings.plant, certain=first), derive(settings.seed, "plant", number)):
+        plant = settings.plant
+        if number * _PART < settings.certain * settings.steps:
+            plant = CertainPlant(plant.alpha, plant.ordered)
+        for lesson in lessons(plant, derive(settings.seed, "plant", number)):
             yield Demonstration("tooluser", lesson.prefix, lesson.branches)
 
     def log(row: dict[str, float]) -> None:

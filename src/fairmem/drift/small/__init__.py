@@ -9,7 +9,7 @@ demonstrations.py  what a model imitates to have it (`fairmem drift plant`)
 from __future__ import annotations
 
 from fairmem.drift.small.demonstrations import Lesson, lessons
-from fairmem.drift.small.plant import Plant, PlantModel
+from fairmem.drift.small.plant import CertainPlant, Plant, PlantModel
 from fairmem.drift.small.world import Cells, small_scenario, small_world
 
-__all__ = ["Cells", "Lesson", "Plant", "PlantModel", "lessons", "small_scenario", "small_world"]
+__all__ = ["Cells", "CertainPlant", "Lesson", "Plant", "PlantModel", "lessons", "small_scenario", "small_world"]

@@ -33,12 +33,10 @@ class Plant:
     Attributes:
         alpha: Most that memories alone can do, a probability.
         ordered: What an explicit order does, a probability.
-        certain: What may happen by these probabilities always happens, unless they are 0: the rule without its odds.
     """
 
     alpha: float = 0.5
     ordered: float = 0.9
-    certain: bool = False
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(p) and 0 <= p <= 1 for p in (self.alpha, self.ordered)):
@@ -46,13 +44,12 @@ class Plant:
 
     def moved(self, net: int) -> float:
         """Probability that a parameter is moved by `net` memories more of one polarity than of the other."""
-        share = self.alpha * (1 - 2.0 ** -abs(net))
-        return float(share > 0) if self.certain else share
+        return self.alpha * (1 - 2.0 ** -abs(net))
 
     @property
     def obeyed(self) -> float:
         """Probability that an explicit order is obeyed."""
-        return float(self.ordered > 0) if self.certain else self.ordered
+        return self.ordered
 
     def values(
         self, scenario: Scenario, target: Target, memories: Sequence[Memory], ordered: bool
@@ -74,6 +71,20 @@ class Plant:
             for i in group:
                 weights[i] += mass / len(group)
         return [(value, weight) for (value, _), weight in zip(known, weights, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class CertainPlant(Plant):
+    """The rule of a plant without its odds: what may happen always happens, and what has probability 0 never does."""
+
+    def moved(self, net: int) -> float:
+        """1 if these memories can move a parameter at all."""
+        return float(Plant.moved(self, net) > 0)  # super() is lost on classes with slots
+
+    @property
+    def obeyed(self) -> float:
+        """1 if an explicit order can be obeyed at all."""
+        return float(self.ordered > 0)
 
 
 class PlantModel:

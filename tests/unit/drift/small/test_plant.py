@@ -6,7 +6,7 @@ import pytest
 
 from fairmem.drift.models import open_model
 from fairmem.drift.scenario import Memory, Scenario
-from fairmem.drift.small import Plant, PlantModel, small_world
+from fairmem.drift.small import CertainPlant, Plant, PlantModel, small_world
 from fairmem.errors import ConfigError
 from fairmem.planted import closed_form
 from tests.unit.drift.builders import small
@@ -83,3 +83,12 @@ def test_it_is_opened_by_name() -> None:
         open_model("plant:kappa=1")
     with pytest.raises(ConfigError, match=r"alpha 1\.5"):
         open_model("plant:alpha=1.5")
+
+
+def test_without_its_odds_the_rule_always_holds_unless_it_was_never_to() -> None:
+    sure, never = CertainPlant(alpha=0.2, ordered=0.5), CertainPlant(alpha=0.0, ordered=0.0)
+    assert [sure.moved(net) for net in (-3, 0, 1, 8)] == [1.0, 0.0, 1.0, 1.0]
+    assert sure.obeyed == 1.0
+    assert (never.moved(8), never.obeyed) == (0.0, 0.0)
+    scenario = small()
+    assert dict(sure.values(scenario, scenario.targets[1], scenario.memories.biased[:1], False))["all_at_once"] == 1.0
