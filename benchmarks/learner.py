@@ -4,8 +4,8 @@
 
 Prints, for one small Qwen3 on the default device, tokens per second of (1) forward + mean log-probability +
 backward on the packed batches, (2) the whole learner step without and with a KL reference, and (3) the
-step with shared prompts, in tokens of the rows. The parts are timed in turn, several times over, and the median
-is taken, because other work on the machine changes speed from minute to minute.
+step with shared prompts, in tokens of the rows, for packs of several lengths. The parts are timed in turn,
+several times over, and the median is taken, because other work on the machine changes speed from minute to minute.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from fairmem.learner.batch import collate, micro_batches, pack_rows
 from fairmem.learner.forward import sampled_logprobs
 
 VOCABULARY = 4096
+PACKS = (256, 384, 512)
 
 
 def make_model(device: str) -> Any:
@@ -101,6 +102,11 @@ def main() -> None:
             Learner(make_model(device), config=with_kl), rows, "row_tokens"
         ),
     }
+    for length in PACKS:
+        config = LearnerConfig(kl=0.001, pack_tokens=length)
+        runs[f"the same, packs of {length} tokens"] = learner_step(
+            Learner(make_model(device), config=config), rows, "row_tokens"
+        )
     speeds: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(arguments.repeats + 1):
         for name, run in runs.items():
