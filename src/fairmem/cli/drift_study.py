@@ -28,6 +28,7 @@ def register(actions: Any) -> None:
     parser.add_argument("--alpha", metavar="P", type=float, default=0.5, help="of the plant (default: 0.5)")
     parser.add_argument("--plant-steps", metavar="N", type=int, help="optimizer steps of the plant")
     parser.add_argument("--defenses", metavar="NAME,NAME", help="defences, or none (default: all that can)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="seeds at a time (default: 1)")
     parser.add_argument("--results", metavar="FOLDER", type=Path, help="also write drift_small.json and .md there")
     parser.set_defaults(run=run, interrupted=lambda args: f"{args.out} keeps what is done; repeat the command")
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.defenses is not None:
         names = () if args.defenses == "none" else tuple(args.defenses.split(","))
         settings = StudySettings(seeds, args.recipe, tuple(args.overrides), planting, names)
-    study = run_study(settings, args.out, lambda line: print(line, file=sys.stderr))
+    study = run_study(settings, args.out, lambda line: print(line, file=sys.stderr), args.jobs)
     if args.results is not None:
         save_study(study, args.results / "drift_small.json")
     print(page(study), end="")

@@ -11,8 +11,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +78,25 @@ class StudySettings:
                 raise ConfigError(f"defence {name!r}: the study takes some of {known}")
 
 
-def run_study(settings: StudySettings, out: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run_study(
+    settings: StudySettings, out: Path, say: Callable[[str], None] = lambda _: None, jobs: int = 1
+) -> dict[str, Any]:
     """Do what `out` does not have yet; returns the study, also written to `out`/study.json and study.md.
 
+    With `jobs` above 1 so many seeds are done at a time, in processes that share the cores and that write what they
+    `say` to standard error.
+
     Raises:
-        ConfigError: a wrong recipe or defence, or `out` holds something else.
+        ConfigError: a wrong recipe or defence, `jobs` below 1, or `out` holds something else.
     """
+    if jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}, expected at least 1")
     load_recipe(settings.recipe, settings.overrides)  # what is wrong with it is said before anything is trained
-    seeds = [_seed(settings, seed, out / f"seed-{seed}", say) for seed in settings.seeds]
+    folders = [out / f"seed-{seed}" for seed in settings.seeds]
+    if jobs == 1:
+        seeds = [_seed(settings, seed, folder, say) for seed, folder in zip(settings.seeds, folders, strict=True)]
+    else:
+        seeds = _side_by_side(settings, folders, jobs)
     study = summarise_study(settings, seeds)
     save_study(study, out / "study.json")
     return study
@@ -92,6 +107,23 @@ def save_study(study: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(study, indent=2, allow_nan=False) + "\n")
     replace_text(path.with_suffix(".md"), page(study))
+
+
+def _side_by_side(settings: StudySettings, folders: Sequence[Path], jobs: int) -> list[dict[str, Any]]:
+    """`_seed` of every seed, `jobs` at a time."""
+    cores = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    # Spawned: a fork would inherit the locks of torch's threads. They read the variable when they import torch.
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(cores,))
+    with pool:
+        return list(pool.map(_seed, [settings] * len(folders), settings.seeds, folders, [_tell] * len(folders)))
+
+
+def _begin(threads: str) -> None:
+    os.environ["OMP_NUM_THREADS"] = threads
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _seed(settings: StudySettings, seed: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
@@ -206,6 +238,7 @@ def summarise_study(settings: StudySettings, seeds: Sequence[Mapping[str, Any]])
     recipe = load_recipe(settings.recipe, settings.overrides)
     truth = closed_form(settings.plant.plant, small_world(recipe.data.seed, "test", recipe.drift.scenarios))
     words = ["fairmem", "drift", "study", *settings.overrides, "--seeds", ",".join(str(s) for s in settings.seeds)]
+    words += _changed(settings)
 
     def over(*path: str) -> dict[str, float | int | None]:
         return over_seeds([_at(seed, path) for seed in seeds])
@@ -245,6 +278,20 @@ def summarise_study(settings: StudySettings, seeds: Sequence[Mapping[str, Any]])
         "seeds": list(seeds),
     }
     return finite_json(content)
+
+
+def _changed(settings: StudySettings) -> list[str]:
+    """Words of the command for what is not as it is by default."""
+    usual, found = StudySettings(), list[str]()
+    if settings.recipe != usual.recipe:
+        found += ["--recipe", settings.recipe]
+    if settings.plant.plant.alpha != usual.plant.plant.alpha:
+        found += ["--alpha", f"{settings.plant.plant.alpha:g}"]
+    if settings.plant.steps != usual.plant.steps:
+        found += ["--plant-steps", str(settings.plant.steps)]
+    if settings.defenses != usual.defenses:
+        found += ["--defenses", ",".join(settings.defenses) or "none"]
+    return found
 
 
 def _at(seed: Mapping[str, Any], path: Sequence[str]) -> float:

@@ -48,7 +48,7 @@ def test_the_closed_form_stands_beside_what_was_measured() -> None:
 
 def test_the_page_tells_both_drift_and_success_by_group_and_defence() -> None:
     text = page(STUDY)
-    assert "`fairmem drift study --seeds 0,1`" in text
+    assert "`fairmem drift study --seeds 0,1 --defenses two-stage`" in text
     assert "| biased-8 | +0.498 | +0.450 [-0.185, +1.085] |" in text
     row = next(line for line in text.splitlines() if line.startswith("| all (105) |"))
     assert row.split(" | ")[1].startswith("+0.450") and row.split(" | ")[4].startswith("0.850")
@@ -71,7 +71,7 @@ def test_the_page_is_made_from_the_file_alone(tmp_path: Path) -> None:
 def test_the_command_names_what_was_changed() -> None:
     changed = StudySettings(seeds=(0, 1), overrides=("learner.lr=1e-3",), defenses=("two-stage",))
     study = summarise_study(changed, [seed(0, 0.4, 0.1), seed(1, 0.5, 0.0)])
-    assert study["command"] == "fairmem drift study learner.lr=1e-3 --seeds 0,1"
+    assert study["command"] == "fairmem drift study learner.lr=1e-3 --seeds 0,1 --defenses two-stage"
     assert study["recipe"]["learner"]["lr"] == 1e-3 and "seed" not in study["recipe"]
 
 
@@ -94,6 +94,11 @@ def test_a_wrong_recipe_is_said_before_anything_is_trained(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="no such recipe"):
         run_study(StudySettings(recipe="drift_aware_smal"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_seed_at_a_time_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--jobs is 0, expected at least 1"):
+        run_study(SETTINGS, tmp_path / "out", jobs=0)
 
 
 def test_the_recipe_holds_out_a_bias_and_two_domains() -> None:
