@@ -1,4 +1,4 @@
-"""The decode loop: each distinct prompt is read once, and rows that have ended leave the batch.
+"""The decode loop: each distinct prompt is read once (`reading`), and rows that have ended leave the batch.
 
 Siblings ask the same prompt many times (a group of rollouts reads the same turns), and their replies end after very
 different lengths. `generate` of transformers reads every copy of a prompt and carries every row to the end of the
@@ -16,6 +16,7 @@ import numpy as np
 
 from fairmem.policy.base import SampleRequest
 from fairmem.policy.inverse_cdf import draw, uniforms
+from fairmem.policy.reading import read_prompts
 from fairmem.policy.torch_setup import import_torch
 
 import_torch()
@@ -65,8 +66,8 @@ def decode(
     device = model.device
     distinct: dict[tuple[int, ...], int] = {}
     owner = torch.tensor([distinct.setdefault(tuple(prompt), len(distinct)) for prompt in prompts], device=device)
-    ids, mask = padded(list(distinct), eos[0], left=True, device=device)
-    logits, cache = _read(model, ids, mask)
+    logits, cache, mask = read_prompts(model, list(distinct), eos[0])
+    read = mask.shape[1]
     if len(distinct) < len(prompts):
         cache.batch_select_indices(owner)
         logits, mask = logits[owner], mask[owner]
@@ -93,41 +94,14 @@ def decode(
             kept = alive.nonzero().squeeze(1)
             rows, tokens, alive = rows.keep(kept), tokens[kept], alive[kept]
             cache.batch_select_indices(kept)
-        width = ids.shape[1] + step + 1
         logits = model(
             input_ids=tokens.unsqueeze(1),
-            attention_mask=rows.mask[:, :width],
+            attention_mask=rows.mask[:, : read + step + 1],
             position_ids=(rows.position + step).unsqueeze(1),
             past_key_values=cache,
             use_cache=True,
         ).logits[:, -1]
     return _by_request(drawn, len(requests))
-
-
-def padded(
-    rows: Sequence[Sequence[int]], fill: int, *, left: bool, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`rows` as int64 [B, longest] with their mask (1 on real tokens), padded with `fill` on one side."""
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), fill, dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for index, row in enumerate(rows):
-        place = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[index, place] = torch.tensor(row, dtype=torch.long)
-        mask[index, place] = 1
-    return ids.to(device), mask.to(device)
-
-
-def _read(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Any]:
-    """Logits [U, V] after each prompt, and the cache."""
-    out = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return out.logits[:, -1], out.past_key_values
 
 
 def _by_request(drawn: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], count: int) -> list[Drawn]:

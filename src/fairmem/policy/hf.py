@@ -17,9 +17,10 @@ from typing import Any
 
 from fairmem.errors import ConfigError, ModelError
 from fairmem.policy.base import Family, PolicyStats, Prompt, Reply, SampleRequest
-from fairmem.policy.decode import decode, padded
+from fairmem.policy.decode import decode
 from fairmem.policy.microbatch import Limits, Span, plan
 from fairmem.policy.model_folder import load_model, read_family
+from fairmem.policy.reading import padded
 from fairmem.policy.render import Renderer
 from fairmem.policy.sampled import end_ids, read_sampled, token_ends, unfit
 from fairmem.policy.torch_setup import import_torch

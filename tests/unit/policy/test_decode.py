@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairmem.policy import Message, SampleRequest, import_torch
-from fairmem.policy.decode import decode, padded
+from fairmem.policy.decode import decode
 from fairmem.policy.hf import HFPolicy
 
 torch = import_torch()
@@ -54,10 +54,10 @@ def test_siblings_on_one_prompt_differ_by_their_seeds_and_match_a_lone_run(polic
 def test_a_prompt_that_several_requests_share_is_read_once(policy: HFPolicy) -> None:
     read: list[int] = []
     policy.model.register_forward_pre_hook(
-        lambda module, args, kwargs: read.append(kwargs["input_ids"].shape[0]), with_kwargs=True
+        lambda module, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
     run(policy, [request(seed, 5, 1.0) for seed in range(8)], [PROMPTS[0]] * 6 + [PROMPTS[1]] * 2)
-    assert read[0] == 2 and max(read[1:]) == 8
+    assert read[0] == 5 + 2 and max(read[1:]) == 8
 
 
 def test_rows_that_have_ended_are_no_longer_computed(policy: HFPolicy) -> None:
@@ -68,11 +68,4 @@ def test_rows_that_have_ended_are_no_longer_computed(policy: HFPolicy) -> None:
     # Limits 2, 2, 2 and 9: after two tokens one row of four goes on.
     drawn = run(policy, [request(i, 9 if i == 3 else 2, 1.0) for i in range(4)])
     assert [len(ids) for ids, _ in drawn] == [2, 2, 2, 9]
-    assert rows == [3, 4, 1, 1, 1, 1, 1, 1, 1]  # three distinct prompts, then steps 2 to 9
-
-
-def test_padding_is_on_the_side_asked_for() -> None:
-    ids, mask = padded([(1, 2, 3), (4,)], 9, left=True, device=torch.device("cpu"))
-    assert ids.tolist() == [[1, 2, 3], [9, 9, 4]] and mask.tolist() == [[1, 1, 1], [0, 0, 1]]
-    ids, mask = padded([(1, 2, 3), (4,)], 9, left=False, device=torch.device("cpu"))
-    assert ids.tolist() == [[1, 2, 3], [4, 9, 9]] and mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert rows == [1, 4, 1, 1, 1, 1, 1, 1, 1]  # one tree of three distinct prompts, then steps 2 to 9
