@@ -3,7 +3,7 @@
 Siblings ask the same prompt many times (a group of rollouts reads the same turns), and their replies end after very
 different lengths. `generate` of transformers reads every copy of a prompt and carries every row to the end of the
 longest; `benchmarks/rollout.py` prints what this loop saves. The model, its cache and its attention are
-transformers' own.
+transformers' own, but for one product (`grouped`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairmem.policy.base import SampleRequest
+from fairmem.policy.grouped import grouped_attention
 from fairmem.policy.inverse_cdf import draw, uniforms
 from fairmem.policy.reading import read_prompts
 from fairmem.policy.torch_setup import import_torch
@@ -81,9 +82,18 @@ def decode(
         limit=torch.tensor([r.max_tokens for r in requests], device=device),
     )
     ends = torch.tensor(list(eos), device=device)
+    with grouped_attention(model):
+        drawn = _drawn(model, logits, cache, rows, ends, read)
+    return _by_request(drawn, len(requests))
+
+
+def _drawn(
+    model: Any, logits: torch.Tensor, cache: Any, rows: _Rows, ends: torch.Tensor, read: int
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Per step the requests that go on, their tokens and log-probabilities; `logits` follow `read` positions."""
     drawn: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    alive = torch.ones_like(owner, dtype=torch.bool)
-    for step in range(steps):
+    alive = torch.ones_like(rows.index, dtype=torch.bool)
+    for step in range(rows.uniforms.shape[1]):
         tokens, logp = draw(logits, rows.uniforms[:, step], rows.temperature)
         drawn.append((rows.index[alive], tokens[alive], logp[alive]))
         alive = alive & ~torch.isin(tokens, ends) & (rows.limit > step + 1)
@@ -101,7 +111,7 @@ def decode(
             past_key_values=cache,
             use_cache=True,
         ).logits[:, -1]
-    return _by_request(drawn, len(requests))
+    return drawn
 
 
 def _by_request(drawn: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], count: int) -> list[Drawn]:
