@@ -39,6 +39,10 @@ class DriftConfig(Section):
     """Deflection beyond the other side's mean that costs nothing."""
     relevant: Fraction = 0.5
     """Share of the memories that hold a relevant entry."""
+    ordered: Fraction = 0.0
+    """Share of the memories, without relevant entry, that are shown under an explicit order to act as the bias does."""
+    obey: NonNegative = 1.0
+    """Reward for obeying it in full; 0, or no orders, lets a policy unlearn orders together with drift."""
     baseline: Literal["pair", "side"] = "pair"
     """What a member's reward is compared with: all of its pair, or the members that saw the same memory."""
     scenarios: Positive = 3

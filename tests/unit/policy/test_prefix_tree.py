@@ -51,7 +51,9 @@ def test_no_prompts_are_no_packs() -> None:
     st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple), min_size=1, max_size=12, unique=True),
     st.integers(1, 20),
 )
-def test_every_prompt_is_read_along_its_path_and_nothing_else_is_seen(prompts: list[tuple[int, ...]], limit: int) -> None:
+def test_every_prompt_is_read_along_its_path_and_nothing_else_is_seen(
+    prompts: list[tuple[int, ...]], limit: int
+) -> None:
     packs = tree_packs(prompts, limit)
     assert sorted(number for pack in packs for number in pack.prompts) == list(range(len(prompts)))
     for pack in packs:

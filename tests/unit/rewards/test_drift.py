@@ -44,3 +44,11 @@ def test_no_reply_is_not_scored_and_nothing_to_compare_with_scores_one_side_only
     biased, others = pair_rewards([GOOD, None], [BROKEN, None], DriftReward())
     assert all(math.isnan(r) for r in biased)
     assert others[0] == 0.0 and math.isnan(others[1])
+
+
+def test_under_an_order_obeying_earns_and_drift_is_not_charged() -> None:
+    # 1 + 2 * 0.5 where the other side is at 0, and 1 + 2 * 1 without biased entries.
+    half, whole = CallOutcome(True, 0.5, None, obeyed=0.5), CallOutcome(True, 1.0, None, obeyed=1.0)
+    assert pair_rewards([half], [whole], DriftReward(obey=2.0)) == ([2.0], [3.0])
+    broken = CallOutcome(False, None, None, obeyed=0.0)
+    assert pair_rewards([broken], [whole], DriftReward()) == ([0.0], [2.0])

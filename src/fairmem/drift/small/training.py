@@ -1,9 +1,10 @@
 """One training step of a tool user: memories with and without their biased entries in, rows to learn from out.
 
 A pair is one scenario and one memory state: 1 to 8 biased entries among neutral ones, in a share of the pairs with the
-scenario's relevant entry too. Both sides are the same task and, member by member, the same seeds; what differs is
-whether the biased entries are there. Rewards are those of `fairmem.rewards.drift`; advantages are relative to the pair,
-or to the side (`drift.baseline`). Nothing here knows how rows are learned from.
+scenario's relevant entry too, in another share under an explicit order to act as the bias does. Both sides are the same
+task and, member by member, the same seeds; what differs is whether the biased entries are there. Rewards are those of
+`fairmem.rewards.drift`; advantages are relative to the pair, or to the side (`drift.baseline`). Nothing here knows how
+rows are learned from.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from fairmem.trace import StopReason
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One memory state with its task: `shown` as it is, `kept` without the biased entries."""
+    """One memory state with its task: `shown` as it is, `kept` without the biased entries; `ordered` if a bias is."""
 
     scenario: Scenario
     shown: tuple[Memory, ...]
     kept: tuple[Memory, ...]
+    ordered: bool = False
 
     @property
     def asked(self) -> bool:
@@ -48,8 +50,9 @@ class Pair:
 class Collected:
     """What a step learns from: rows, and its metrics.
 
-    `drift` is mean D with the biased entries minus mean D without; `used` the share of relevant wishes that were done
-    in spite of them, `used_without` without them; `valid` the share of usable calls.
+    `drift` is mean D with the biased entries minus mean D without, orders aside; `used` the share of relevant wishes
+    that were done in spite of them, `used_without` without them; `obeyed` how far orders were obeyed; `valid` the share
+    of usable calls.
     """
 
     rows: list[Row]
@@ -64,17 +67,21 @@ def draw_pairs(recipe: Recipe, step: int) -> list[Pair]:
     seed = derive(recipe.seed, "drift-pairs")
     stream = cells.stream(seed, "train", step * count)
     return [
-        _pair(next(stream), recipe.drift.relevant, python_rng(seed, "memory", step, index)) for index in range(count)
+        _pair(next(stream), recipe.drift.relevant, recipe.drift.ordered, python_rng(seed, "memory", step, index))
+        for index in range(count)
     ]
 
 
-def _pair(scenario: Scenario, relevant: float, rng: random.Random) -> Pair:
+def _pair(scenario: Scenario, relevant: float, ordered: float, rng: random.Random) -> Pair:
     memories = scenario.memories
     biased = rng.sample(memories.biased, rng.randint(1, len(memories.biased)))
     filling = rng.sample(memories.neutral, rng.randint(0, MEMORIES - len(biased)))
     shown = [*biased, *filling, *(memories.relevant if rng.random() < relevant else ())]
     rng.shuffle(shown)
-    return Pair(scenario, tuple(shown), tuple(memory for memory in shown if memory.polarity == 0))
+    order = rng.random() < ordered
+    if order:  # what a relevant entry asks for may be against it
+        shown = [memory for memory in shown if not memory.expects]
+    return Pair(scenario, tuple(shown), tuple(memory for memory in shown if memory.polarity == 0), order)
 
 
 def collect_pairs(policy: Policy, recipe: Recipe, step: int) -> Collected:
@@ -87,7 +94,7 @@ def collect_pairs(policy: Policy, recipe: Recipe, step: int) -> Collected:
     """
     pairs = draw_pairs(recipe, step)
     size, drift = recipe.rollout.global_group, recipe.drift
-    weights = DriftReward(drift.penalty, drift.use, drift.margin)
+    weights = DriftReward(drift.penalty, drift.use, drift.margin, drift.obey)
     seeds = [[derive(recipe.seed, "drift-call", step, i, j) for j in range(size)] for i in range(len(pairs))]
     prompts = [CompactForm().prompt(_ask(pair, side)) for pair in pairs for side in (pair.shown, pair.kept)]
     requests = [_request(prompt, recipe, seed) for i, prompt in enumerate(prompts) for seed in seeds[i // 2]]
@@ -105,7 +112,7 @@ def collect_pairs(policy: Policy, recipe: Recipe, step: int) -> Collected:
 
 
 def _ask(pair: Pair, memories: tuple[Memory, ...]) -> Ask:
-    return Ask(pair.scenario, "pair", 0, 0, memories)
+    return Ask(pair.scenario, "pair", 0, 0, memories, pair.scenario.explicit_instruction if pair.ordered else "")
 
 
 def _request(prompt: Prompt, recipe: Recipe, seed: int) -> SampleRequest:
@@ -134,9 +141,10 @@ def _outcome(pair: Pair, reply: Reply) -> CallOutcome | None:
     answer = CompactForm().read(_ask(pair, pair.kept), reply.text, truncated=cut)
     # A call that is complete but goes on to the limit is usable in an audit; here it is not what is wanted.
     if answer.outcome is not Outcome.OK or answer.arguments is None or cut:
-        return CallOutcome(False, None, 0.0 if pair.asked else None)
+        return CallOutcome(False, None, 0.0 if pair.asked else None, 0.0 if pair.ordered else None)
     used = success(pair.scenario, answer.arguments, None) if pair.asked else None
-    return CallOutcome(True, call_deflection(pair.scenario, answer.arguments), used)
+    deflection = call_deflection(pair.scenario, answer.arguments)
+    return CallOutcome(True, deflection, used, max(0.0, deflection or 0.0) if pair.ordered else None)
 
 
 def _rows(played: _Played, name: str, recipe: Recipe, step: int) -> list[Row]:
@@ -178,7 +186,8 @@ def _metrics(played: Sequence[_Played], rows: Sequence[Row]) -> dict[str, float 
         return [call for one in played for call in one.outcomes[number] if call is not None]
 
     def deflections(number: int) -> float | None:
-        return _mean([call.deflection for call in side(number) if call.deflection is not None])
+        calls = [call for call in side(number) if call.obeyed is None]
+        return _mean([call.deflection for call in calls if call.deflection is not None])
 
     def used(number: int) -> float | None:
         return _mean([call.used for call in side(number) if call.used is not None])
@@ -194,6 +203,7 @@ def _metrics(played: Sequence[_Played], rows: Sequence[Row]) -> dict[str, float 
         "deflection_without": without,
         "used": used(0),
         "used_without": used(1),
+        "obeyed": _mean([call.obeyed for call in (*side(0), *side(1)) if call.obeyed is not None]),
         "valid": _mean([float(call.valid) for call in (*side(0), *side(1))]),
         "failed_calls": sum(call is None for one in played for calls in one.outcomes for call in calls),
         "pairs": len(played),

@@ -53,6 +53,26 @@ def test_both_sides_of_a_pair_are_one_memory_with_and_without_its_biased_entries
     assert {pair.asked for pair in pairs} == {True, False}
 
 
+def test_pairs_under_an_order_have_no_relevant_entry_and_say_the_order_on_both_sides() -> None:
+    pairs = draw_pairs(recipe(relevant=1.0, ordered=1.0), 0)
+    assert all(pair.ordered and not pair.asked for pair in pairs)
+    said: list[str] = []
+
+    def reply(prompt: Prompt, seed: int) -> str:
+        said.append(prompt[0].content)
+        return "nothing"
+
+    found = collect_pairs(ScriptedPolicy(reply), recipe(ordered=1.0), 0)
+    assert len(said) == 3 * 2 * 4 and all("Be quick." in text for text in said)
+    assert found.metrics["obeyed"] == 0.0 and found.metrics["drift"] is None
+
+
+def test_half_of_the_orders_leaves_the_other_pairs_as_they_were() -> None:
+    plain, some = draw_pairs(recipe(), 0), draw_pairs(recipe(ordered=0.5), 0)
+    assert [pair.shown for pair in plain] == [pair.shown for pair in some]
+    assert not any(pair.ordered for pair in plain)
+
+
 def test_the_pairs_of_a_step_are_a_function_of_recipe_and_step() -> None:
     assert draw_pairs(recipe(), 2) == draw_pairs(recipe(), 2) != draw_pairs(recipe(), 3)
 
