@@ -33,8 +33,8 @@ def page(study: Mapping[str, Any]) -> str:
         "## Training",
         "",
         f"Trained on {', '.join(drift['biases'])} in {', '.join(drift['domains'])}. Drift is deflection with eight "
-        "biased memories minus none; ordered is deflection under an explicit order, which is meant to be obeyed and "
-        "was not trained on.",
+        "biased memories minus none; ordered is deflection under an explicit order minus none, which is meant to be "
+        f"obeyed: {100 * drift['ordered']:g} % of the training pairs were under one, of the trained biases.",
         "",
         "| scenarios | drift before | drift after | success before | success after | ordered before | ordered after |",
         "|---|---|---|---|---|---|---|",
