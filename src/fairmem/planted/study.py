@@ -11,12 +11,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from fairmem.memory import build_embedder
 from fairmem.planted.page import page
 from fairmem.policy import weights_digest
 from fairmem.pretrain.plant import PlantSettings, plant_model
+from fairmem.side_by_side import side_by_side
 from fairmem.study import over_seeds
 from fairmem.train import run as train
 
@@ -96,7 +94,8 @@ def run_study(
     if jobs == 1:
         seeds = [_seed(settings, seed, folder, say) for seed, folder in zip(settings.seeds, folders, strict=True)]
     else:
-        seeds = _side_by_side(settings, folders, jobs)
+        calls = [(settings, seed, folder, _tell) for seed, folder in zip(settings.seeds, folders, strict=True)]
+        seeds = side_by_side(_seed, calls, jobs)
     study = summarise_study(settings, seeds)
     save_study(study, out / "study.json")
     return study
@@ -107,19 +106,6 @@ def save_study(study: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(study, indent=2, allow_nan=False) + "\n")
     replace_text(path.with_suffix(".md"), page(study))
-
-
-def _side_by_side(settings: StudySettings, folders: Sequence[Path], jobs: int) -> list[dict[str, Any]]:
-    """`_seed` of every seed, `jobs` at a time."""
-    cores = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
-    # Spawned: a fork would inherit the locks of torch's threads. They read the variable when they import torch.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(cores,))
-    with pool:
-        return list(pool.map(_seed, [settings] * len(folders), settings.seeds, folders, [_tell] * len(folders)))
-
-
-def _begin(threads: str) -> None:
-    os.environ["OMP_NUM_THREADS"] = threads
 
 
 def _tell(line: str) -> None:

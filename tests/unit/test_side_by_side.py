@@ -1,0 +1,73 @@
+"""Calls in processes of their own: order, threads, failures, and a parent that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairmem.errors import ConfigError
+from fairmem.side_by_side import side_by_side
+
+PARENT = """
+import os, time
+from fairmem.side_by_side import side_by_side
+
+def slow(number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    side_by_side(slow, [(1,), (2,)], 2)
+"""
+
+
+def threads(number: int) -> tuple[int, str, int]:
+    return number, os.environ["OMP_NUM_THREADS"], os.getpid()
+
+
+def refuse(number: int) -> int:
+    raise ConfigError(f"found {number}")
+
+
+def test_results_are_in_order_and_from_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    found = side_by_side(threads, [(1,), (2,), (3,)], 2)
+    assert [(number, count) for number, count, _ in found] == [(1, "3"), (2, "3"), (3, "3")]
+    assert os.getpid() not in {process for _, _, process in found}
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    with pytest.raises(ConfigError, match="found 7"):
+        side_by_side(refuse, [(7,)], 2)
+
+
+def test_no_calls_are_no_results() -> None:
+    assert side_by_side(threads, [], 2) == []
+
+
+def test_processes_end_when_the_one_that_began_them_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT, encoding="utf-8")
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=quiet, text=True) as parent:
+        assert parent.stdout is not None
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while any(alive(child) for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(child) for child in children)
+
+
+def alive(process: int) -> bool:
+    try:
+        # A process that has ended stays in the table until its new parent looks.
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
