@@ -61,10 +61,11 @@ def padded(rows: Sequence[Sequence[int]], fill: int, *, left: bool, device: torc
 
 def _takes_trees(model: Any) -> bool:
     """Whether `model` attends by a dense mask alone: no window, no state, no bias by distance."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # of adapters, whose own says nothing
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     whole = kinds <= {"full_attention"} and (kinds or getattr(config, "sliding_window", None) is None)
-    by_position = "position_ids" in inspect.signature(model.forward).parameters and not getattr(config, "alibi", False)
+    by_position = "position_ids" in inspect.signature(inner.forward).parameters and not getattr(config, "alibi", False)
     return bool(whole) and by_position and getattr(config, "_attn_implementation", "") == "sdpa"
 
 

@@ -93,3 +93,13 @@ def test_padding_stands_on_the_side_that_is_asked_for() -> None:
     assert (ids.tolist(), mask.tolist()) == ([[1, 2], [3, 0]], [[1, 1], [1, 0]])
     ids, mask = padded([(1, 2), (3,)], 0, left=True, device=torch.device("cpu"))
     assert (ids.tolist(), mask.tolist()) == ([[1, 2], [0, 3]], [[1, 1], [0, 1]])
+
+
+@torch.no_grad()
+def test_a_model_with_adapters_reads_trees_too(model: Any) -> None:
+    peft = pytest.importorskip("peft", reason="peft is not installed: pip install 'fairmem[lora]'")
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"])).eval()
+    shapes = calls_of(model)
+    logits, _, _ = read_prompts(adapted, ALIKE, 0)
+    assert shapes == [(1, 9)]
+    torch.testing.assert_close(logits[2], alone(model, ALIKE[2]).logits[0, -1], atol=1e-5, rtol=1e-4)
