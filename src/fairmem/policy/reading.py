@@ -77,7 +77,7 @@ def _by_tree(model: Any, prompts: Sequence[Sequence[int]], packs: Sequence[TreeP
         mask[index, width - len(prompt) :] = 1
     cache: Any = None
     whole: list[tuple[Tensor, Tensor]] = []
-    logits: Tensor | None = None
+    read: list[tuple[Tensor, Tensor]] = []
     for pack in packs:
         ends = torch.tensor([int(path[-1]) for path in pack.paths], device=device)
         out = model(
@@ -88,11 +88,10 @@ def _by_tree(model: Any, prompts: Sequence[Sequence[int]], packs: Sequence[TreeP
             logits_to_keep=ends,
         )
         cache = out.past_key_values
-        if logits is None:
-            logits = out.logits.new_empty(len(prompts), out.logits.shape[-1])
+        if not whole:
             whole = [(_room(layer.keys, prompts, width), _room(layer.values, prompts, width)) for layer in cache.layers]
         rows = torch.tensor(pack.prompts, device=device)
-        logits[rows] = out.logits[0]
+        read.append((rows, out.logits[0]))
         # Where a prompt is shorter than the longest, its padding is whatever stands first, behind the mask.
         places = torch.zeros((len(rows), width), dtype=torch.long)
         for place, path in zip(places, pack.paths, strict=True):
@@ -103,7 +102,7 @@ def _by_tree(model: Any, prompts: Sequence[Sequence[int]], packs: Sequence[TreeP
             values[rows] = layer.values[0][:, places].transpose(0, 1)
     for layer, (keys, values) in zip(cache.layers, whole, strict=True):
         layer.keys, layer.values = keys, values
-    assert logits is not None
+    logits = torch.cat([part for _, part in read])[torch.cat([rows for rows, _ in read]).argsort()]
     return logits, cache, mask.to(device)
 
 
