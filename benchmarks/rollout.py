@@ -9,9 +9,10 @@ the very same requests in two other ways:
     generate     lock-step with `generate` of transformers, which reads every copy of a prompt and carries every row to
                  the end of the longest
 
-It prints the speeds, their ratios, and how many sequential sample calls waves and lock-step need. Before that it counts
-the sequential calls of a step with the paper's settings (6 chunks a session, the extractor seeing the earlier ones of
-its session, half of the sessions rolled out again), played by a script that notes and keeps every turn: no chunk is
+It prints the speeds, their ratios, and how many sequential sample calls waves and lock-step need; and the speed of the
+step's quiz with what its prompts share read once, over that with prompts side by side. Before that it counts the
+sequential calls of a step with the paper's settings (6 chunks a session, the extractor seeing the earlier ones of its
+session, half of the sessions rolled out again), played by a script that notes and keeps every turn: no chunk is
 skipped. In lock-step, as in the published trainer, they are 2 · sessions · chunks, and 2 · chunks for rerollouts.
 
     python benchmarks/rollout.py [--rounds 2] [--count] [recipe key=value ...]
@@ -26,10 +27,11 @@ import statistics
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from fairmem.config import load_recipe
 from fairmem.episodes import Conversations, TreePlan, build_runner, steps_of, training_plan
-from fairmem.policy import Family, Policy, Prompt, Reply, SampleRequest, ScriptedPolicy, open_policy
+from fairmem.policy import Family, Policy, Prompt, Reply, SampleRequest, ScriptedPolicy, open_policy, reading
 from fairmem.policy.hf import HFPolicy
 from fairmem.seeds import derive
 from fairmem.types import Conversation, Session, Turn
@@ -183,7 +185,7 @@ def main() -> None:
     engine = open_policy(recipe.model.path, batch=recipe.rollout.batch)
     assert isinstance(engine, HFPolicy)
     policy = Recorder(engine)
-    answerer = open_policy(recipe.answerer.path)
+    answerer = Recorder(open_policy(recipe.answerer.path))
     runner = build_runner(recipe, {"extractor": policy, "manager": policy, "answerer": answerer})
     conversations = Conversations(recipe)
     ratios: list[tuple[float, ...]] = []
@@ -193,7 +195,7 @@ def main() -> None:
             training_plan(c, recipe.rollout, recipe.eval.categories, derive(recipe.seed, "step", step.step, i))
             for i, c in enumerate(talks)
         ]
-        policy.requests = []
+        policy.requests, answerer.requests = [], []
         _, report = runner.run(plans, step.step, step.step)
         waves = report.waves.tokens / report.waves.seconds
         where = places(plans, recipe.agents.chunks_per_session)
@@ -203,16 +205,19 @@ def main() -> None:
         ordered = [groups[place] for place in sorted(groups)]
         peak, lockstep = speed(engine, [policy.requests]), speed(engine, ordered)
         generate = speed(PlainGenerate(engine), ordered)
-        ratios.append((waves / peak, waves / lockstep, waves / generate))
+        trees = speed(answerer.policy, [answerer.requests])
+        with patch.object(reading, "_takes_trees", return_value=False):
+            beside = speed(answerer.policy, [answerer.requests])
+        ratios.append((waves / peak, waves / lockstep, waves / generate, trees / beside))
         print(
             f"step {step.step + 1}: {report.waves.calls} calls; sampled tokens/s in waves {waves:,.0f} "
             f"({report.waves.waves} sequential calls), at once {peak:,.0f} (1), in lock-step {lockstep:,.0f} "
             f"({len(ordered)}), lock-step with generate {generate:,.0f} ({len(ordered)})"
         )
-    of_peak, of_lockstep, of_generate = (statistics.median(part) for part in zip(*ratios, strict=True))
+    of_peak, of_lockstep, of_generate, of_beside = (statistics.median(part) for part in zip(*ratios, strict=True))
     print(
         f"median of {len(ratios)} steps: waves reach {of_peak:.2f} of the peak, {of_lockstep:.2f} x lock-step, "
-        f"{of_generate:.2f} x lock-step with generate"
+        f"{of_generate:.2f} x lock-step with generate; a quiz read as trees {of_beside:.2f} x side by side"
     )
 
 
