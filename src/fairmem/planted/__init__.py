@@ -1,7 +1,8 @@
 """`fairmem drift study`: the small model end to end, over seeds, in one table.
 
-study.py  plants, audits, defends, trains; one JSON file holds what was found
-page.py   the page that is made from it
+study.py     plants, audits, defends, trains; one JSON file holds what was found
+defended.py  the planted model behind each defence
+page.py      the page that is made from it
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import RESOLVED, Recipe, load_recipe
-from fairmem.drift import Scenario, make_arms, open_model, read_run, run_audit, summarise
-from fairmem.drift.defenses import DEFENSES, DefendedModel, Resources, open_defense
+from fairmem.drift import Scenario, make_arms, read_run
 from fairmem.drift.files import digest
 from fairmem.drift.report import finite_json, replace_text
 from fairmem.drift.runner import plan
@@ -27,7 +26,7 @@ from fairmem.drift.small import Plant, PlantModel, small_world
 from fairmem.drift.small.practice import finished, scores_of
 from fairmem.drift.trials import Run, RunHeader, Trial
 from fairmem.errors import ConfigError
-from fairmem.memory import build_embedder
+from fairmem.planted.defended import ALONE, RESAMPLES, arm_scores, defended_scores
 from fairmem.planted.page import page
 from fairmem.policy import weights_digest
 from fairmem.pretrain.plant import PlantSettings, plant_model
@@ -37,14 +36,6 @@ from fairmem.train import run as train
 
 FORMAT = "fairmem-drift-study"
 VERSION = 1
-
-NOT_ALONE = ("schema-tightening", "llm-filter", "direction-ablation")
-"""Defences that need rules, a model that writes text, or directions; they are left out unless a caller makes them."""
-
-_RESAMPLES = 100
-"""Of the intervals within a seed, which are not told: those of the study are over seeds."""
-
-DEFENDED_ARMS = ("none", "neutral", "biased-8", "relevant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +55,15 @@ class StudySettings:
     recipe: str = "drift_aware_small"
     overrides: tuple[str, ...] = ()
     plant: PlantSettings = field(default_factory=PlantSettings)
-    defenses: tuple[str, ...] = tuple(name for name in DEFENSES if name not in NOT_ALONE)
+    defenses: tuple[str, ...] = ALONE
     per_cell: int = 1
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"seeds are {list(self.seeds)}, expected different ones")
         for name in self.defenses:
-            if name not in DEFENSES or name in NOT_ALONE:
-                known = ", ".join(name for name in DEFENSES if name not in NOT_ALONE)
-                raise ConfigError(f"defence {name!r}: the study takes some of {known}")
+            if name not in ALONE:
+                raise ConfigError(f"defence {name!r}: the study takes some of {', '.join(ALONE)}")
 
 
 def run_study(
@@ -120,7 +110,7 @@ def _seed(settings: StudySettings, seed: int, folder: Path, say: Callable[[str],
     recipe = _trained(settings, seed, folder, model, say)
     audit = read_run(folder / recipe.name / "audit_before")
     before, after = (
-        scores_of(folder / recipe.name / f"audit_{when}", recipe, _RESAMPLES) for when in ("before", "after")
+        scores_of(folder / recipe.name / f"audit_{when}", recipe, RESAMPLES) for when in ("before", "after")
     )
     return {
         "seed": seed,
@@ -129,7 +119,14 @@ def _seed(settings: StudySettings, seed: int, folder: Path, say: Callable[[str],
             name: {"scenarios": before[name].scenarios, "before": before[name].means(), "after": after[name].means()}
             for name in before
         },
-        "defenses": _defended(settings, seed, folder, model, audit, say),
+        "defenses": defended_scores(
+            settings.defenses,
+            model,
+            audit,
+            folder,
+            (recipe.data.seed, settings.per_cell),
+            lambda line: say(f"seed {seed}: {line}"),
+        ),
     }
 
 
@@ -143,60 +140,6 @@ def _trained(settings: StudySettings, seed: int, folder: Path, model: Path, say:
         with contextlib.redirect_stdout(io.StringIO()):  # the report of each run lies in its folder
             train(recipe, place, resume=(place / RESOLVED).is_file())
     return recipe
-
-
-def _defended(
-    settings: StudySettings, seed: int, folder: Path, model: Path, audit: Run, say: Callable[[str], None]
-) -> dict[str, dict[str, float]]:
-    """Defence -> scores of the planted model behind it, `undefended` first; on some of the scenarios."""
-    if not settings.defenses:
-        return {}
-    seed_of_world = load_recipe(settings.recipe, settings.overrides).data.seed
-    scenarios = small_world(seed_of_world, "test", settings.per_cell)
-    known = {scenario.id for scenario in scenarios}
-    part = replace(
-        audit,
-        scenarios={name: scenario for name, scenario in audit.scenarios.items() if name in known},
-        trials={key: trial for key, trial in audit.trials.items() if key[0] in known},
-    )
-    found = {"undefended": _short(arm_scores(part))}
-    resources = Resources(embedder=build_embedder("hashed"))
-    opened = open_model(str(model))
-    try:
-        for name in settings.defenses:
-            say(f"seed {seed}: behind {name}")
-            place = folder / "defended" / name
-            run_audit(
-                DefendedModel(opened, open_defense(name), resources), scenarios, make_arms(DEFENDED_ARMS), [0], place
-            )
-            found[name] = _short(arm_scores(read_run(place)))
-    finally:
-        opened.close()
-    return found
-
-
-def _short(arms: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Drift, what neutral memory does, relevant success, and the share of trials without a usable call."""
-    lost = sum(arm["lost"] for arm in arms.values()) / len(arms)
-    return {
-        "drift": arms["biased-8"]["delta"],
-        "neutral": arms["neutral"]["delta"],
-        "success": arms["relevant"]["success"],
-        "lost": lost,
-    }
-
-
-def arm_scores(run: Run) -> dict[str, dict[str, float]]:
-    """Arm -> mean D, its difference to none, success, and the share of trials without a usable call."""
-    return {
-        arm.name: {
-            "deflection": arm.deflection.mean,
-            "delta": 0.0 if arm.delta is None else arm.delta.mean,
-            "success": arm.success.mean,
-            "lost": arm.lost,
-        }
-        for arm in summarise(run, resamples=_RESAMPLES).arms
-    }
 
 
 def closed_form(plant: Plant, scenarios: Sequence[Scenario]) -> dict[str, dict[str, float]]:

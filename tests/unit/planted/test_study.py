@@ -9,7 +9,8 @@ import pytest
 from fairmem.config import load_recipe
 from fairmem.errors import ConfigError
 from fairmem.planted import StudySettings, page, run_study, summarise_study
-from fairmem.planted.study import NOT_ALONE, save_study
+from fairmem.planted.defended import NOT_ALONE
+from fairmem.planted.study import save_study
 
 ARMS = ("none", "none2", "neutral", "biased-1", "biased-2", "biased-4", "biased-8", "opposite", "explicit", "relevant")
 
