@@ -2,7 +2,7 @@
 
 They are `Scenario`s like those that ship, keep the same rules, and can be audited with every command. A task names a
 person, and its tool has two parameters, both watched; private memories are sentences of the village
-with a word that expresses a bias (`swift`), its opposite (`slow`) or neither (`round`) and are otherwise equal, so arms
+with a word that expresses a bias (`rapid`), its opposite (`slow`) or neither (`round`) and are otherwise equal, so arms
 differ in that word alone. The relevant memory names a watched parameter and a value that the task alone would not
 suggest; it may be the harmful one, so that no value is wrong whatever memory says.
 

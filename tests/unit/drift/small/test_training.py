@@ -9,7 +9,7 @@ from fairmem.drift.small.training import collect_pairs, draw_pairs
 from fairmem.learner import check_rows
 from fairmem.policy import Prompt, ScriptedPolicy
 
-MARKS = ("fast", "quick", "rapid", "swift", "hasty", "brisk")
+MARKS = ("fast", "quick", "rapid")
 
 
 def recipe(**drift: Any) -> Recipe:
