@@ -18,7 +18,7 @@ from fairmem.policy.openai import OpenAIPolicy
 from fairmem.policy.scripted import ScriptedPolicy
 
 _ASSETS = Path(fairmem.__file__).parent / "assets"
-_BUNDLED = {"": _ASSETS / "base", "extractor": _ASSETS / "extractor"}
+_BUNDLED = {"": _ASSETS / "base", "extractor": _ASSETS / "extractor", "planted": _ASSETS / "planted"}
 """What follows `bundled:` -> the folder."""
 
 Opener = Callable[..., Policy]
@@ -43,7 +43,8 @@ def _open_hf(argument: str, **options: Any) -> Policy:
 def _open_bundled(argument: str, **options: Any) -> Policy:
     folder = _BUNDLED.get(argument)
     if folder is None:
-        raise ConfigError(f"policy 'bundled:{argument}': not known; expected 'bundled' or 'bundled:extractor'")
+        known = ", ".join(f"'bundled:{name}'".replace(":'", "'") for name in _BUNDLED)
+        raise ConfigError(f"policy 'bundled:{argument}': not known; expected one of {known}")
     if not folder.is_dir():
         raise ModelError(f"{folder}: this installation has no bundled model; install a release or use hf:PATH")
     return _open_hf(str(folder), **{"name": f"bundled:{argument}".rstrip(":"), **options})
@@ -96,8 +97,8 @@ def open_policy(spec: str, base_url: str | None = None, **options: Any) -> Polic
     """Open the policy that `spec` names.
 
     Args:
-        spec: `bundled` (or `bundled:extractor`), `hf:PATH` or a path, `openai:NAME`, `served:NAME`, `scripted`, or
-            `cassette:PATH`.
+        spec: `bundled` (or `bundled:extractor`, `bundled:planted`), `hf:PATH` or a path, `openai:NAME`, `served:NAME`,
+            `scripted`, or `cassette:PATH`.
         base_url: Address of the endpoint, for `openai` and `served`.
         options: Passed to the policy: see `HFPolicy`, `OpenAIPolicy`, `ServedPolicy` (with `folder`, a model folder
             here whose tokenizer it uses), `ScriptedPolicy`; for a cassette

@@ -1,9 +1,12 @@
 """A model's folder with its weights rounded to bfloat16: half the size, for the models that ship in `assets`.
 
-`assets/extractor` was made by these two commands:
+`assets/extractor` was made by the first two of these commands, `assets/planted` by the others:
 
     fairmem train memory_r2_small
     python -m fairmem.pretrain.round_weights runs/memory_r2_small/model src/fairmem/assets/extractor
+
+    fairmem drift plant --out runs/planted
+    python -m fairmem.pretrain.round_weights runs/planted/model src/fairmem/assets/planted
 """
 
 from __future__ import annotations

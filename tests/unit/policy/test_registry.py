@@ -57,7 +57,7 @@ def test_a_script_opens_with_rules_of_its_own() -> None:
         ("hf:", {}, "nothing after 'hf'"),
         ("openai", {}, "nothing after 'openai'"),
         ("scripted:x", {}, "takes no argument"),
-        ("bundled:x", {}, "expected 'bundled' or 'bundled:extractor'"),
+        ("bundled:x", {}, "expected one of 'bundled', 'bundled:extractor', 'bundled:planted'"),
         ("scripted", {"base_url": "http://x/v1"}, "unexpected keyword argument 'base_url'"),
         ("openai:x", {"temperature": 1}, "unexpected keyword argument 'temperature'"),
         ("hf:folder", {"beam": 4}, "unexpected keyword argument 'beam'"),
