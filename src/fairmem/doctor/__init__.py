@@ -12,7 +12,7 @@ checkup.py     all of it, as text and as values; finding.py: one line of it
 
 from __future__ import annotations
 
-from fairmem.doctor.bundled import BUNDLED_DIGEST, bundled_findings
+from fairmem.doctor.bundled import BUNDLED_DIGESTS, bundled_findings
 from fairmem.doctor.checkup import Checkup, as_values, check_up, page
 from fairmem.doctor.engines import EngineState, engine_findings, engine_states
 from fairmem.doctor.finding import Finding, Level, failed
@@ -32,7 +32,7 @@ from fairmem.doctor.versions import satisfies, version_key
 from fairmem.doctor.windows import CLASHES, NAMED, WINDOWS, Clash, Window, pip_lines
 
 __all__ = [
-    "BUNDLED_DIGEST",
+    "BUNDLED_DIGESTS",
     "CLASHES",
     "Checkup",
     "Clash",

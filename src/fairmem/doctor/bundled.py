@@ -1,9 +1,9 @@
-"""Whether the model that ships is whole: its files, the hash of its weights, and that every tensor is in the file."""
+"""Whether the models that ship are whole: files, the hash of the weights, and that every tensor is in its file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fairmem.doctor.finding import Finding
@@ -11,35 +11,43 @@ from fairmem.errors import FairmemError
 from fairmem.policy import folder_of, weights_digest
 from fairmem.policy.model_folder import check_folder
 
-BUNDLED_DIGEST = "7ded5d7a5d3d29a687a5ec8c2320c66cd06cdefa8976dcb131a63c670e5af891"
-"""SHA-256 of the weights that ship; a test compares them, so a new model brings a new one."""
+BUNDLED_DIGESTS = {
+    "bundled": "7ded5d7a5d3d29a687a5ec8c2320c66cd06cdefa8976dcb131a63c670e5af891",
+    "bundled:extractor": "a2024f8043b97417a4a5bbd5adc3127ff4ebdd0582e9859cad4b8ae99d7287f8",
+    "bundled:planted": "bb915fe744396cc622a3a5c5e01f90b9948307fe872761915b8deb780eaf9e83",
+}
+"""Model -> SHA-256 of the weights that ship; a test compares them, so a new model brings a new one."""
 
 
-def bundled_findings(load: bool = False, folder: Path | None = None) -> Iterator[Finding]:
-    """The state of the bundled model.
+def bundled_findings(load: bool = False, places: Mapping[str, Path] | None = None) -> Iterator[Finding]:
+    """The state of each bundled model.
 
     Args:
-        load: Load it too and let it write a token; takes seconds and needs the extra `train`.
-        folder: Another folder than where it ships.
+        load: Load the first too and let it write a token; takes seconds and needs the extra `train`.
+        places: Model -> another folder than where it ships.
     """
-    place = folder or folder_of("bundled")
-    assert place is not None
+    for name, digest in BUNDLED_DIGESTS.items():
+        place = (places or {}).get(name) or folder_of(name)
+        assert place is not None
+        found = _state(name, place, digest)
+        yield found
+        if load and name == "bundled" and found.level == "ok":
+            yield _loaded(place)
+
+
+def _state(name: str, place: Path, expected: str) -> Finding:
+    """Whether the model in `place` is whole, and its weights those that ship."""
+    repair = "install fairmem again"
     try:
         check_folder(place)
-        names = _tensors(place / "model.safetensors")
+        tensors = _tensors(place / "model.safetensors")
     except (FairmemError, OSError, ValueError) as error:
-        yield Finding("model", "error", f"bundled model: {error}", "install fairmem again")
-        return
+        return Finding("model", "error", f"{name}: {error}", repair)
     digest = weights_digest(str(place))
-    if digest != BUNDLED_DIGEST:
-        yield Finding(
-            "model", "error", f"bundled model: its weights have SHA-256 {str(digest)[:12]}..., expected "
-            f"{BUNDLED_DIGEST[:12]}...", "install fairmem again",
-        )  # fmt: skip
-        return
-    yield Finding("model", "ok", f"bundled model is whole: {names} tensors, SHA-256 {digest[:12]}...")
-    if load:
-        yield _loaded(place)
+    if digest != expected:
+        message = f"{name}: its weights have SHA-256 {str(digest)[:12]}..., expected {expected[:12]}..."
+        return Finding("model", "error", message, repair)
+    return Finding("model", "ok", f"{name} is whole: {tensors} tensors, SHA-256 {expected[:12]}...")
 
 
 def _tensors(path: Path) -> int:
