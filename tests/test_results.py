@@ -90,3 +90,18 @@ def test_the_page_of_the_planted_model_is_made_from_its_stored_study() -> None:
     assert (found["format"], found["version"]) == (planted.FORMAT, planted.VERSION)
     assert path.with_suffix(".md").read_text(encoding="utf-8") == planted.page(found)
     assert found["weights"] == weights_digest("bundled")
+
+
+def test_training_away_the_planted_drift_is_real_and_the_guide_prints_it() -> None:
+    study = json.loads((ROOT / "docs" / "results" / "drift_small.json").read_text(encoding="utf-8"))
+    guide = (ROOT / "docs" / "guide" / "drift-train.md").read_text(encoding="utf-8")
+    assert study["command"] in guide and len({seed["seed"] for seed in study["seeds"]}) >= 5
+    groups = study["groups"]
+    for group in ("all", "held-out bias", "unseen domains"):
+        assert groups[group]["drift"]["difference"]["high"] < 0
+        for when in ("before", "after"):
+            assert planted.cell(groups[group]["drift"][when], "+") in guide
+    for score, sign in (("success", ""), ("ordered", "+")):
+        assert groups["all"][score]["after"]["mean"] >= groups["all"][score]["before"]["mean"]
+        for when in ("before", "after"):
+            assert planted.cell(groups["all"][score][when], sign) in guide

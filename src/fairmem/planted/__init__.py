@@ -7,7 +7,7 @@ page.py      the page that is made from it
 
 from __future__ import annotations
 
-from fairmem.planted.page import page
+from fairmem.planted.page import cell, page
 from fairmem.planted.study import (
     FORMAT,
     VERSION,
@@ -17,4 +17,4 @@ from fairmem.planted.study import (
     summarise_study,
 )
 
-__all__ = ["FORMAT", "StudySettings", "VERSION", "closed_form", "page", "run_study", "summarise_study"]
+__all__ = ["FORMAT", "StudySettings", "VERSION", "cell", "closed_form", "page", "run_study", "summarise_study"]
