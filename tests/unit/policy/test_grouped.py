@@ -29,7 +29,7 @@ def tensors(heads: int, groups: int, length: int) -> tuple[Any, Any, Any]:
 def test_it_is_the_attention_of_transformers(heads: int, groups: int, length: int, masked: bool) -> None:
     query, key, value = tensors(heads, groups, length)
     mask = torch.tensor([[1, 1, 0, 1, 1], [0, 0, 1, 1, 1]], dtype=torch.bool)[:, None, None].expand(2, 1, length, 5)
-    module = SimpleNamespace(num_key_value_groups=heads // groups, is_causal=False)
+    module: Any = SimpleNamespace(num_key_value_groups=heads // groups, is_causal=False)
     given = (module, query, key, value, mask if masked else None)
     expected, _ = sdpa_attention_forward(*given, scaling=0.3)
     found, _ = grouped_sdpa(*given, scaling=0.3)
@@ -40,8 +40,9 @@ def test_it_is_the_attention_of_transformers(heads: int, groups: int, length: in
 def model(heads: int, groups: int, attention: str = "sdpa") -> Any:
     config = Qwen3Config(
         vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=heads,
-        num_key_value_heads=groups, head_dim=4, attn_implementation=attention,
+        num_key_value_heads=groups, head_dim=4,
     )  # fmt: skip
+    config._attn_implementation = attention
     return Qwen3ForCausalLM(config)
 
 
