@@ -80,12 +80,8 @@ def run_study(
     if jobs < 1:
         raise ConfigError(f"--jobs is {jobs}, expected at least 1")
     load_recipe(settings.recipe, settings.overrides)  # what is wrong with it is said before anything is trained
-    folders = [out / f"seed-{seed}" for seed in settings.seeds]
-    if jobs == 1:
-        seeds = [_seed(settings, seed, folder, say) for seed, folder in zip(settings.seeds, folders, strict=True)]
-    else:
-        calls = [(settings, seed, folder, _tell) for seed, folder in zip(settings.seeds, folders, strict=True)]
-        seeds = side_by_side(_seed, calls, jobs)
+    calls = [(settings, seed, out / f"seed-{seed}", say if jobs == 1 else _tell) for seed in settings.seeds]
+    seeds = [_seed(*call) for call in calls] if jobs == 1 else side_by_side(_seed, calls, jobs)
     study = summarise_study(settings, seeds)
     save_study(study, out / "study.json")
     return study

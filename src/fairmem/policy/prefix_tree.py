@@ -37,37 +37,34 @@ def tree_packs(prompts: Sequence[Sequence[int]], limit: int) -> list[TreePack]:
     """`prompts`, none empty, in packs of at most `limit` tokens; a longer prompt has a pack of its own."""
     order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
     packs: list[TreePack] = []
-    members: list[int] = []
+    members: list[tuple[int, int]] = []
     used = 0
     for number in order:
         prompt = prompts[number]
-        more = len(prompt) - (_alike(prompts[members[-1]], prompt) if members else 0)
-        if members and used + more > limit:
+        shared = _alike(prompts[members[-1][0]], prompt) if members else 0
+        if members and used + len(prompt) - shared > limit:
             packs.append(_laid_out(prompts, members))
-            members, used, more = [], 0, len(prompt)
-        members.append(number)
-        used += more
+            members, used, shared = [], 0, 0
+        members.append((number, shared))
+        used += len(prompt) - shared
     return [*packs, _laid_out(prompts, members)] if members else packs
 
 
-def _laid_out(prompts: Sequence[Sequence[int]], members: Sequence[int]) -> TreePack:
-    """The pack of `members`, which are sorted by their tokens: each shares the most with the one before it."""
+def _laid_out(prompts: Sequence[Sequence[int]], members: Sequence[tuple[int, int]]) -> TreePack:
+    """The pack of `members`: numbers of sorted prompts, each with how much it shares with the one before."""
     ids: list[int] = []
     positions: list[int] = []
     paths: list[npt.NDArray[np.int64]] = []
-    starts: list[int] = []
-    for number in members:
+    for number, shared in members:
         prompt = prompts[number]
-        shared = _alike(prompts[members[len(paths) - 1]], prompt) if paths else 0
         added = np.arange(len(ids), len(ids) + len(prompt) - shared)
         paths.append(np.concatenate([paths[-1][:shared], added]) if paths else added)
-        starts.append(shared)
         ids += prompt[shared:]
         positions += range(shared, len(prompt))
     allowed = np.zeros((len(ids), len(ids)), dtype=np.bool_)
-    for path, shared in zip(paths, starts, strict=True):
+    for path, (_, shared) in zip(paths, members, strict=True):
         allowed[np.ix_(path[shared:], path)] = np.tri(len(path) - shared, len(path), shared, dtype=np.bool_)
-    return TreePack(np.array(ids), np.array(positions), allowed, tuple(members), tuple(paths))
+    return TreePack(np.array(ids), np.array(positions), allowed, tuple(number for number, _ in members), tuple(paths))
 
 
 def _alike(first: Sequence[int], second: Sequence[int]) -> int:

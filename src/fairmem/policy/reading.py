@@ -71,10 +71,9 @@ def _takes_trees(model: Any) -> bool:
 
 def _by_tree(model: Any, prompts: Sequence[Sequence[int]], packs: Sequence[TreePack]) -> tuple[Tensor, Any, Tensor]:
     """As `read_prompts`, from packs: one call each, whose cache is shared out to the prompts."""
-    device, width = model.device, max(map(len, prompts))
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for index, prompt in enumerate(prompts):
-        mask[index, width - len(prompt) :] = 1
+    device = model.device
+    _, mask = padded(prompts, 0, left=True, device=device)
+    width = mask.shape[1]
     cache: Any = None
     whole: list[tuple[Tensor, Tensor]] = []
     read: list[tuple[Tensor, Tensor]] = []
@@ -103,7 +102,7 @@ def _by_tree(model: Any, prompts: Sequence[Sequence[int]], packs: Sequence[TreeP
     for layer, (keys, values) in zip(cache.layers, whole, strict=True):
         layer.keys, layer.values = keys, values
     logits = torch.cat([part for _, part in read])[torch.cat([rows for rows, _ in read]).argsort()]
-    return logits, cache, mask.to(device)
+    return logits, cache, mask
 
 
 def _room(states_1HnD: Tensor, prompts: Sequence[Sequence[int]], width: int) -> Tensor:

@@ -23,3 +23,8 @@ def import_torch() -> ModuleType:
         if find_spec(package) is None:
             raise MissingExtraError.of(package, "train", "running a model in this process")
     return import_module("torch")
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether a device of this type (`cpu`, `cuda`) multiplies bfloat16 natively; others emulate it, slowly."""
+    return device == "cuda" or bool(import_torch().ops.mkldnn._is_mkldnn_bf16_supported())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairmem.policy.torch_setup import import_torch
+from fairmem.policy.torch_setup import import_torch, multiplies_bfloat16
 from fairmem.pretrain.base_model import demonstrations
 from fairmem.pretrain.mixture import Demonstration, Imperfection, Mixture
 from fairmem.pretrain.packing import Packed, Packer
@@ -76,8 +76,7 @@ def _rate(step: int, settings: ImitationSettings) -> float:
 def _mixed_precision(device: str) -> AbstractContextManager[Any]:
     """bfloat16 products where the device multiplies them natively, else nothing; weights stay float32."""
     torch = import_torch()
-    native = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device, dtype=torch.bfloat16) if native else nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16) if multiplies_bfloat16(device) else nullcontext()
 
 
 class Imitation:

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import torch
 
+from fairmem.policy.torch_setup import multiplies_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _EPS = 1e-7
@@ -65,10 +67,9 @@ def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
     In bfloat16 where the device has such products, else in float32; the result is float32.
     """
     a, b, c = _COEFFICIENTS
-    native = matrices.is_cuda or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     tall = matrices.shape[1] > matrices.shape[2]
     found = matrices.mT if tall else matrices
-    found = found.bfloat16() if native else found.float()
+    found = found.bfloat16() if multiplies_bfloat16(matrices.device.type) else found.float()
     found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=_EPS)
     for _ in range(_ITERATIONS):
         gram = found @ found.mT
