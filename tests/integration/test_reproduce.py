@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
 from fairmem import study
 from fairmem.cli import main
-from fairmem.reproduce import page
+from fairmem.reproduce import page, section
+from fairmem.reproduce.readme import BEGIN, END
 from tests.integration.build import TINY, metrics
 
 MATRIX = """
@@ -55,11 +56,16 @@ def test_a_tiny_matrix_is_trained_reported_and_not_trained_again(
     overrides = [*(o for o in TINY[1:] if not o.startswith("stages")), "data.test_conversations=1"]
     file = tmp_path / "matrix.toml"
     file.write_text(MATRIX.format(overrides=json.dumps(overrides)), encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n", encoding="utf-8")
     command = ["reproduce", "--matrix", str(file), "--out", str(tmp_path / "runs"), "--results", str(tmp_path / "page")]
-    assert main(command) == 0
+    assert main([*command, "--readme", str(readme)]) == 2 and not trained  # it lacks the two lines: said at once
+    readme.write_text(f"# Mine\n{BEGIN}\n{END}\n", encoding="utf-8")
+    assert main([*command, "--readme", str(readme)]) == 0
     assert len(trained) == 4
     found = json.loads((tmp_path / "page" / "reproduce.json").read_text())
-    assert (found["finished"], found["runs"], found["seeds"]) == (4, 4, [0, 1])
+    group = found["groups"][0]
+    assert (group["finished"], group["runs"], group["seeds"]) == (4, 4, [0, 1])
     for arm in found["groups"][0]["arms"]:
         assert [row["steps"] for row in arm["seeds"]] == [1, 1]  # one step spends the budget of one token
         assert all(row["tokens"] > 0 and row["waves"] > 0 for row in arm["seeds"])
@@ -68,6 +74,7 @@ def test_a_tiny_matrix_is_trained_reported_and_not_trained_again(
     assert {path.name for path in (tmp_path / "page").iterdir()} == {
         "reproduce.json", "reproduce.md", "reproduce-differences.png", "reproduce-frontier.png",
     }  # fmt: skip
+    assert section(found) in readme.read_text()
     rows = metrics(tmp_path / "runs" / trained[0])
     assert rows[0]["stage_end"] == "tokens" and rows[0]["sampled_tokens_total"] == rows[0]["sampled_tokens"]
     capsys.readouterr()
@@ -76,5 +83,8 @@ def test_a_tiny_matrix_is_trained_reported_and_not_trained_again(
     assert "  logo                    2/2 runs, 1 tokens" in capsys.readouterr().out.split("# Does")[-1]
     assert main([*command, "--seeds", "0,1,2", "--report"]) == 0 and len(trained) == 4
     assert "seed 2: not finished" in capsys.readouterr().out
+    elsewhere = [*command[:3], "--out", str(tmp_path / "new"), "--results", str(tmp_path / "page")]
+    assert main(elsewhere) == 0 and len(trained) == 4  # the report knows them, without their folders
+    assert json.loads((tmp_path / "page" / "reproduce.json").read_text())["groups"][0]["arms"] == group["arms"]
     assert main([*command, "--only", "huge"]) == 2 and main([*command, "--budget", "0"]) == 2
     assert main([*command, "--seeds", "a"]) == 2

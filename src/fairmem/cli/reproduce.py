@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,18 @@ def register(commands: Any) -> None:
         "--matrix", metavar="FILE", type=Path, help="another matrix of arms: a file, or `recipes`, which ships too"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, help="folder of the report (default: that of the runs)")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="folder of the report (default: that of the runs). Runs of a report that is there count as finished, and "
+        "its other groups are kept",
+    )
+    parser.add_argument(
+        "--readme",
+        metavar="FILE",
+        type=Path,
+        help="also put a table of all comparisons into FILE, between marker lines",
+    )
     parser.add_argument("--list", action="store_true", help="print groups, arms and estimated time, and train nothing")
     parser.add_argument("--report", action="store_true", help="report the runs that are finished, and train nothing")
     parser.set_defaults(run=run, interrupted=lambda args: f"finished runs are in {args.out}; repeat the command")
@@ -36,12 +46,19 @@ def register(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, train, report."""
-    from fairmem.reproduce import listing, load_matrix, plan_runs, report, run_matrix
+    from fairmem.config import load_recipe
+    from fairmem.policy import weights_digest
+    from fairmem.reproduce import listing, load_matrix, plan_runs, read_report, report, run_matrix
+    from fairmem.reproduce.readme import around
 
     matrix = load_matrix(args.matrix).only(args.only.split(",") if args.only else ())
     if args.budget is not None and args.budget < 1:
         raise ConfigError(f"--budget is {args.budget}, expected a number of tokens above 0")
-    runs = plan_runs(matrix, _seeds(args.seeds) if args.seeds else matrix.seeds, args.out, args.budget)
+    earlier = read_report(args.results or args.out, matrix, weights_digest(load_recipe(matrix.recipe).model.path))
+    if args.readme is not None:
+        around(args.readme)  # what is wrong with it is said before anything is trained
+    seeds = _seeds(args.seeds) if args.seeds else matrix.seeds
+    runs = plan_runs(matrix, seeds, args.out, args.budget, earlier)
     if args.list:
         print(listing(matrix, runs, args.jobs), end="")
         return 0
@@ -49,19 +66,24 @@ def run(args: argparse.Namespace) -> int:
     if not args.report:
         args.out.mkdir(parents=True, exist_ok=True)
         failures = run_matrix(matrix, runs, args.jobs, lambda text: print(text, file=sys.stderr, flush=True))
-    _write(report(matrix, runs, failures, _command(args), args.budget), args.results or args.out)
+    words = [] if args.matrix is None else ["--matrix", str(args.matrix)]
+    found = report(matrix, runs, failures, words, args.budget, earlier)
+    _write(found, args.results or args.out, args.readme)
     return 0
 
 
-def _write(found: dict[str, Any], folder: Path) -> None:
-    from fairmem.reproduce import draw_differences, draw_frontier, page, save
+def _write(found: dict[str, Any], folder: Path, readme: Path | None) -> None:
+    from fairmem.reproduce import draw_differences, draw_frontier, page, put_in_readme, save
     from fairmem.reproduce.page import DIFFERENCES, FRONTIER
+    from fairmem.reproduce.recorded import NAME
 
     folder.mkdir(parents=True, exist_ok=True)
-    save(found, folder / "reproduce.json")
+    save(found, folder / NAME)
     (folder / "reproduce.md").write_text(page(found), encoding="utf-8")
     draw_differences(found, folder / DIFFERENCES)
     draw_frontier(found, folder / FRONTIER)
+    if readme is not None:
+        put_in_readme(found, readme)
     print(page(found), end="")
     print(f"written: {folder / 'reproduce.md'}, reproduce.json and figures", file=sys.stderr)
 
@@ -71,12 +93,3 @@ def _seeds(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise ConfigError(f"--seeds is '{text}', expected integers, as in 0,1,2,3,4") from error
-
-
-def _command(args: argparse.Namespace) -> str:
-    """The command that makes the same report; where runs are kept and how many at a time is no part of it."""
-    words = ["fairmem", "reproduce"]
-    for name in ("only", "seeds", "budget", "matrix"):
-        if getattr(args, name) is not None:
-            words += [f"--{name}", str(getattr(args, name))]
-    return shlex.join(words)

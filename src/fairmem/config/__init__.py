@@ -23,6 +23,7 @@ from fairmem.config.drift import SMALL_WORLD, DriftConfig
 from fairmem.config.files import (
     CHECKPOINTS,
     RESOLVED,
+    changed,
     differences,
     find_recipe,
     load_recipe,
@@ -60,6 +61,7 @@ __all__ = [
     "Section",
     "StageConfig",
     "TeacherConfig",
+    "changed",
     "differences",
     "find_recipe",
     "load_recipe",

@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -90,6 +90,28 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
         f"{key}: {short(before.get(key))} there, {short(after.get(key))} here"
         for key in dict.fromkeys([*before, *after])
         if before.get(key) != after.get(key)
+    ]
+
+
+ROUNDING = ("learner.pack_tokens", "learner.micro_tokens")
+"""Keys that decide how rows are laid out for the learner: losses and gradients are equal but for the last digits."""
+
+
+def changed(stored: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """Settings that `recipe` has otherwise than a run whose recipe was stored as `stored`, one text for each.
+
+    Args:
+        stored: `Recipe.model_dump(mode="json")`, with or without `name` and `seed`, of this version or an earlier one.
+        recipe: The recipe to hold against it. Keys that it has and `stored` has not were added since, and stand at what
+            was always done; those of `ROUNDING` do not count either.
+    """
+    then, now = dict(_values(dict(stored))), dict(_values(recipe.model_dump(mode="json")))
+    if "stages" in stored:
+        then["stages"], now["stages"] = len(stored["stages"]), len(recipe.stages)
+    return [
+        f"{key}: {short(value)} there, {short(now.get(key))} here"
+        for key, value in then.items()
+        if key not in ROUNDING and (key not in now or now[key] != value)
     ]
 
 

@@ -10,7 +10,9 @@ from fairmem.reproduce.figures import draw_differences, draw_frontier
 from fairmem.reproduce.frontier import Frontier, Point, frontier
 from fairmem.reproduce.matrix import Arm, Group, Matrix, Share, arm_overrides, load_matrix
 from fairmem.reproduce.page import page
-from fairmem.reproduce.report import FORMAT, VERSION, report, save
+from fairmem.reproduce.readme import put_in_readme, section
+from fairmem.reproduce.recorded import FORMAT, VERSION, read_report
+from fairmem.reproduce.report import report, save
 from fairmem.reproduce.runs import Run, listing, plan_runs, run_matrix
 
 __all__ = [
@@ -31,7 +33,10 @@ __all__ = [
     "load_matrix",
     "page",
     "plan_runs",
+    "put_in_readme",
+    "read_report",
     "report",
     "run_matrix",
     "save",
+    "section",
 ]

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from fairmem import toml
 from fairmem.config import Section
@@ -111,12 +111,19 @@ class Matrix(Section):
     """Of every arm."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
 
+    _order: tuple[str, ...] = PrivateAttr(())
+
     @model_validator(mode="after")
     def _named_once(self) -> Matrix:
         names = [group.name for group in self.groups]
         if len(set(names)) != len(names):
             raise ValueError(f"two groups of one name: {', '.join(names)}")
         return self
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of its groups; of those of the whole matrix, if this is `only` some of it."""
+        return self._order or tuple(group.name for group in self.groups)
 
     def only(self, names: Sequence[str]) -> Matrix:
         """The groups of these names, all without any.
@@ -128,7 +135,11 @@ class Matrix(Section):
         for name in names:
             if name not in known:
                 raise ConfigError(f"--only {name}: no such group; expected some of {', '.join(known)}")
-        return self.model_copy(update={"groups": tuple(g for g in self.groups if not names or g.name in names)})
+        if not names:
+            return self
+        part = self.model_copy(update={"groups": tuple(group for group in self.groups if group.name in names)})
+        part._order = self.order
+        return part
 
 
 def load_matrix(path: Path | None = None) -> Matrix:

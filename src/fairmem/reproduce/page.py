@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DIFFERENCES, FRONTIER = "reproduce-differences.png", "reproduce-frontier.png"
@@ -20,26 +20,20 @@ _COMMON_HEAD = (
 
 def page(found: Mapping[str, Any]) -> str:
     """The page of a report (`fairmem.reproduce.report`)."""
-    seeds = ", ".join(map(str, found["seeds"]))
     several = any(arm["recipe"] != found["recipe"] for group in found["groups"] for arm in group["arms"])
     who = "its trained roles" if found["counts"] == "trained" else "the roles that write memory, frozen or not,"
     others = "(or the recipe it names) " if several else ""
     lines = [
         f"# {found['title']}",
         "",
-        f"Every arm is `{found['recipe']}` {others}with overrides, trained on seeds {seeds} until {who} "
-        f"have sampled {found['budget']:,} tokens (times the multiple of its group, if it says one), and tested on the "
-        "same generated conversations, which no run has seen. "
-        f"{found['finished']} of {found['runs']} runs are finished.",
+        f"Every arm is `{found['recipe']}` {others}with overrides, trained on the seeds of its group until {who} "
+        "have sampled as many tokens as the group says, and tested on the same generated conversations, which no run "
+        f"has seen. {_progress(found['groups'])}",
         "",
         "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
         "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
         "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of "
         "0. *Calls per step* are sequential generate calls of the trained model, whatever the batch.",
-        "",
-        "```bash",
-        found["command"],
-        "```",
         "",
         f"![Differences to the baseline of each group]({DIFFERENCES})",
     ]
@@ -57,9 +51,16 @@ def verdict(difference: Mapping[str, Any] | None) -> str:
     return "worse" if difference["high"] < 0 else "no difference shown"
 
 
+def _progress(groups: Sequence[Mapping[str, Any]]) -> str:
+    done, planned = (sum(group[key] for group in groups) for key in ("finished", "runs"))
+    return f"{done} of {planned} runs are finished."
+
+
 def _group(group: Mapping[str, Any]) -> list[str]:
     head, row = (_HEAD, _row) if group["test"] is None else (_COMMON_HEAD, _common_row)
-    lines = [f"## {group['title']}", "", group["asks"], "", *_tested(group["test"]), head]
+    lines = [f"## {group['title']}", "", group["asks"], "", *_tested(group["test"])]
+    lines += [f"Each run samples {group['budget']:,} tokens. {_progress([group])}", ""]
+    lines += ["```bash", group["command"], "```", "", head]
     lines += ["|---" * (head.count("|") - 1) + "|", *(row(group, arm) for arm in group["arms"])]
     lines += ["", *(f"- `{arm['name']}`: {arm['about']}" for arm in group["arms"])]
     missing = [(arm["name"], gap) for arm in group["arms"] for gap in arm["missing"]]
@@ -91,7 +92,7 @@ def _size(front: Mapping[str, Any]) -> str:
     elif lost is None:
         cost, equal = f"No seed is finished in both this arm and `{front['best']}`, which has the highest F1. ", None
     else:
-        cost = f"F1 less that of `{front['best']}`, the highest: {_interval(lost, '+.3f')} (equal if it reaches 0). "
+        cost = f"F1 less that of `{front['best']}`, the highest: {interval(lost, '+.3f')} (equal if it reaches 0). "
         equal = None if lost["high"] is None else lost["high"] >= 0
     if share > goal:
         return f"{size}{cost}The goal, at most {goal:.0%} at equal F1, is not met: the memory is larger."
@@ -120,7 +121,7 @@ def _compared(group: Mapping[str, Any], arm: Mapping[str, Any]) -> list[str]:
         return ["baseline", "", "", ""]
     by_seed = " ".join(_number(row["difference"], "+.3f") for row in arm["seeds"])
     p = "" if difference is None else f"{difference['p']:.3f}"
-    return [_interval(difference, "+.3f"), verdict(difference), by_seed, p]
+    return [interval(difference, "+.3f"), verdict(difference), by_seed, p]
 
 
 def _named(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
@@ -131,11 +132,11 @@ def _common_row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     cells = [
         _named(group, arm),
         f"`{arm['recipe']}`",
-        _interval(arm["f1"], ".3f"),
-        _interval(arm["gain"], "+.3f"),
+        interval(arm["f1"], ".3f"),
+        interval(arm["gain"], "+.3f"),
         *_compared(group, arm),
-        *(_interval(arm[name], form) for name, form in (("bank_tokens", ".0f"), ("ops", ".1f"))),
-        _interval(arm["answer_tokens"], ".0f"),
+        *(interval(arm[name], form) for name, form in (("bank_tokens", ".0f"), ("ops", ".1f"))),
+        interval(arm["answer_tokens"], ".0f"),
         *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "seconds")),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -144,10 +145,10 @@ def _common_row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
 def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     cells = [
         _named(group, arm),
-        _interval(arm["f1"], ".3f"),
+        interval(arm["f1"], ".3f"),
         *_compared(group, arm),
-        _interval(arm["m_fail"], ".3f"),
-        _interval(arm["share"], ".3f"),
+        interval(arm["m_fail"], ".3f"),
+        interval(arm["share"], ".3f"),
         *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "waves", "seconds")),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -157,7 +158,8 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _interval(value: Mapping[str, Any] | None, form: str) -> str:
+def interval(value: Mapping[str, Any] | None, form: str) -> str:
+    """A mean with its interval, if it has one (`fairmem.study.over_seeds`), each number formatted by `form`."""
     if value is None:
         return "-"
     spread = "" if value["low"] is None else f" [{value['low']:{form}}, {value['high']:{form}}]"

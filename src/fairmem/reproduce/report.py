@@ -2,7 +2,8 @@
 
 The unit of every interval is the seed: means with Student's t over seeds. A difference is taken per seed first,
 question by question on the same test conversations (`fairmem.eval.compare`), and then over the seeds that both arms
-have. A run that failed or is not finished is in no mean; it is named under `missing`.
+have. A run that failed or is not finished is in no mean; it is named under `missing`. Groups that an earlier report has
+and this one was not asked for are kept as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,10 @@ from fairmem.metrics import sign_flip
 from fairmem.policy import weights_digest
 from fairmem.reproduce.frontier import GOAL, REFERENCE, Frontier, Point, frontier
 from fairmem.reproduce.matrix import Arm, Group, Matrix
-from fairmem.reproduce.runs import Run, seconds_of
+from fairmem.reproduce.recorded import FORMAT, VERSION, merged
+from fairmem.reproduce.runs import Run
 from fairmem.runlog import read_metrics
 from fairmem.study import over_seeds
-
-FORMAT = "fairmem-reproduce"
-VERSION = 1
 
 MEASURES = (
     *("f1", "gain", "m_fail", "share", "entries", "bank_tokens", "ops", "answer_tokens"),
@@ -42,7 +42,12 @@ _RESAMPLES = 10
 
 
 def report(
-    matrix: Matrix, runs: Sequence[Run], failures: Mapping[Path, str], command: str, budget: int | None = None
+    matrix: Matrix,
+    runs: Sequence[Run],
+    failures: Mapping[Path, str],
+    command: Sequence[str] = (),
+    budget: int | None = None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that is known of `runs`.
 
@@ -50,24 +55,27 @@ def report(
         matrix: The groups that are reported.
         runs: Of the matrix (`plan_runs`), finished or not.
         failures: Folder -> why, of those that failed (`run_matrix`).
-        command: That makes this report.
+        command: Further words of the command that makes this report, as `--matrix FILE`.
         budget: Sampled tokens per run, where it is not the matrix's.
+        earlier: The report that `runs` were planned with, whose other groups are kept.
     """
     measured = {run.folder: _measured(run) for run in runs if run.finished}
-    seeds = list(dict.fromkeys(run.seed for run in runs))
+    groups: list[dict[str, Any]] = []
+    for group in matrix.groups:
+        own = [run for run in runs if any(name == group.name for name, _ in run.arms)]
+        seeds = list(dict.fromkeys(run.seed for run in own))
+        words = ["fairmem", "reproduce", "--only", group.name, "--seeds", ",".join(map(str, sorted(seeds)))]
+        words += [*(["--budget", str(budget)] if budget else ()), *command]
+        said = {"command": shlex.join(words), "budget": own[0].tokens, "seeds": sorted(seeds)}
+        groups.append({**said, **_group(group, own, measured, failures)})
     return {
         "format": FORMAT,
         "version": VERSION,
-        "command": command,
         "title": matrix.title,
         "recipe": matrix.recipe,
         "weights": weights_digest(load_recipe(matrix.recipe).model.path),
-        "budget": budget or matrix.budget,
         "counts": matrix.counts,
-        "seeds": seeds,
-        "runs": len(runs),
-        "finished": len(measured),
-        "groups": [_group(group, runs, measured, failures) for group in matrix.groups],
+        "groups": merged(groups, earlier, matrix.order),
     }
 
 
@@ -90,6 +98,8 @@ def _group(
     points = [Point(a["name"], a["share"]["mean"], a["f1"]["mean"]) for a in arms if a["seeds"]]
     found: dict[str, Any] = {
         "name": group.name,
+        "runs": len(runs),
+        "finished": sum(run.finished for run in runs),
         "title": group.title,
         "asks": group.asks,
         "baseline": group.baseline,
@@ -111,9 +121,10 @@ def at_the_knee(
         change
         for seed, run in of_arm[knee.name].items()
         if knee.name != best.name
+        and seed in of_arm[best.name]
         and run.folder in measured
         and of_arm[best.name][seed].folder in measured
-        and (change := _difference(of_arm[best.name][seed], run)) is not None
+        and (change := _difference(of_arm[best.name][seed], run, measured)) is not None
     ]
     return {
         "front": [point.name for point in front.front],
@@ -133,19 +144,23 @@ def _arm(
     measured: Mapping[Path, dict[str, Any]],
     failures: Mapping[Path, str],
 ) -> dict[str, Any]:
+    first = next(iter(runs.values()))
     rows: list[dict[str, Any]] = []
     missing: list[dict[str, Any]] = []
-    for seed, run in runs.items():
+    for seed, run in sorted(runs.items()):
         if run.folder not in measured:
             missing.append({"seed": seed, "reason": failures.get(run.folder, "not finished")})
             continue
-        known = base[seed].folder in measured and base[seed].folder != run.folder
-        rows.append({**measured[run.folder], "difference": _difference(base[seed], run) if known else None})
+        known = seed in base and base[seed].folder in measured and base[seed].folder != run.folder
+        difference = _difference(base[seed], run, measured) if known else None
+        rows.append({**measured[run.folder], "difference": difference})
     found: dict[str, Any] = {
         "name": arm.name,
         "about": arm.about,
-        "recipe": next(iter(runs.values())).recipe,
-        "overrides": list(next(iter(runs.values())).overrides),
+        "recipe": first.recipe,
+        "overrides": list(first.overrides),
+        "weights": first.weights,
+        "settings": dict(first.settings),
         "seeds": rows,
         "missing": missing,
         "difference": None,
@@ -161,6 +176,8 @@ def _arm(
 
 def _measured(run: Run) -> dict[str, Any]:
     """The measures of a finished run; None what it does not have."""
+    if not run.here and run.row is not None:
+        return {**run.row, "difference": None}
     start, end = (EvalResult.load(path) if path.is_file() else None for path in run.evaluations)
     if end is None:
         raise CheckpointError(f"{run.evaluations[1]}: the run is finished, but its evaluation is not there")
@@ -169,6 +186,8 @@ def _measured(run: Run) -> dict[str, Any]:
     steps = read_metrics(run.folder / "metrics.jsonl")
     values: dict[str, float | None] = {
         "f1": after.overall.mean,
+        "questions": after.overall.n,
+        "unscored": after.overall.unscored,
         "gain": after.overall.mean - before,
         "m_fail": after.m_fail.mean,
         "share": after.size.share.mean,
@@ -182,7 +201,7 @@ def _measured(run: Run) -> dict[str, Any]:
         "steps": len(steps),
         "waves": _mean([row["waves"] for row in steps]),
         "calls": _mean([row["calls"] for row in steps]),
-        "seconds": seconds_of(run.folder),
+        "seconds": run.seconds,
     }
     plain = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
     return {"seed": run.seed, **plain}
@@ -195,8 +214,16 @@ def _changes(result: EvalResult) -> float | None:
     return _mean([float(count) for count in applied])
 
 
-def _difference(base: Run, run: Run) -> float | None:
-    """F1 of `run` less that of `base` over the questions both have scored; None if there are none."""
+def _difference(base: Run, run: Run, measured: Mapping[Path, Mapping[str, Any]]) -> float | None:
+    """F1 of `run` less that of `base` over the questions both have scored; None if there are none, or nobody can tell.
+
+    Of a run that only an earlier report tells of there are no single scores; where both have scored every question, the
+    difference of the means is the mean of the differences.
+    """
+    if not (base.here and run.here):
+        one, other = measured[base.folder], measured[run.folder]
+        whole = one["questions"] == other["questions"] and not one["unscored"] and not other["unscored"]
+        return other["f1"] - one["f1"] if whole else None
     first, second = (EvalResult.load(one.evaluations[1]) for one in (base, run))
     change = compare(first, second, _RESAMPLES).overall.difference
     return change if math.isfinite(change) else None

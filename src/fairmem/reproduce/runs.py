@@ -2,6 +2,7 @@
 
 Arms of different groups that are the same recipe share their runs. A folder is named by a digest of the recipe and of
 the model it starts from, so runs of another budget or another model stand beside these and are never taken for them.
+Runs that an earlier report tells of are finished too (`fairmem.reproduce.recorded`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from fairmem.config import CHECKPOINTS, Recipe, load_recipe
 from fairmem.credit import check_rule
@@ -23,6 +25,7 @@ from fairmem.errors import ConfigError, DataError
 from fairmem.policy import weights_digest
 from fairmem.reproduce.common import EVALUATED, evaluate_common, lay_out_start, start_folder
 from fairmem.reproduce.matrix import Arm, CommonTest, Group, Matrix, arm_overrides
+from fairmem.reproduce.recorded import Recorded
 from fairmem.runlog import duration, read_metrics
 from fairmem.study import finished, train_seed
 
@@ -43,6 +46,9 @@ class Run:
         tokens: Its budget.
         test: What it is tested on, if that is not in its recipe.
         start: Where the model it begins with is tested so.
+        settings: Its recipe, without name and seed.
+        weights: Digest of the model it begins with.
+        row: What an earlier report says of it; None if that has no such run.
     """
 
     recipe: str
@@ -53,12 +59,25 @@ class Run:
     tokens: int
     test: CommonTest | None = None
     start: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    row: Mapping[str, Any] | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether it is over, and tested."""
+        """Whether it is over, and tested, here or in an earlier report."""
+        return self.row is not None or self.here
+
+    @property
+    def here(self) -> bool:
+        """Whether its folder holds the whole of it."""
         tested = self.test is None or all(path.is_file() for path in self.evaluations)
         return finished(self.folder) and tested
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of its training steps, if it is finished."""
+        return seconds_of(self.folder) if self.here else float((self.row or {}).get("seconds") or 0.0)
 
     @property
     def evaluations(self) -> tuple[Path, Path]:
@@ -68,28 +87,57 @@ class Run:
         return self.folder / "eval_before.jsonl", self.folder / "eval_after.jsonl"
 
 
-def plan_runs(matrix: Matrix, seeds: Sequence[int], out: Path, budget: int | None = None) -> list[Run]:
+def plan_runs(
+    matrix: Matrix,
+    seeds: Sequence[int],
+    out: Path,
+    budget: int | None = None,
+    earlier: Mapping[str, Any] | None = None,
+) -> list[Run]:
     """The runs of all arms, the first seed of every arm before the second of any.
+
+    Args:
+        matrix: With the arms.
+        seeds: Of every arm.
+        out: Folder of the runs.
+        budget: Sampled tokens per run, where it is not the matrix's.
+        earlier: A report (`read_report`) whose runs count as finished; those of other seeds come last.
 
     Raises:
         ConfigError: an arm is no valid recipe, or its rule lacks something; the arm is named.
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ConfigError(f"--seeds is {','.join(map(str, seeds))}, expected different integers, as in 0,1,2,3,4")
-    planned: dict[str, tuple[Run, list[ArmKey]]] = {}
+    planned: dict[str, list[Run]] = {}
     for group in matrix.groups:
         for arm in group.arms:
             source, overrides = arm.recipe or matrix.recipe, arm_overrides(matrix, group, arm, budget)
-            recipe = _recipe_of(source, group, arm, overrides)
-            tokens = sum(stage.tokens or 0 for stage in recipe.stages)
+            recipe, key = _recipe_of(source, group, arm, overrides), (group.name, arm.name)
+            digest, weights = _digest(recipe, group.test), _weights(recipe.model.path)
+            if digest in planned:
+                planned[digest] = [replace(run, arms=(*run.arms, key)) for run in planned[digest]]
+                continue
             start = start_folder(recipe, group.test, out) if group.test is not None else None
-            run = Run(source, overrides, 0, out, (), tokens, group.test, start)
-            planned.setdefault(_digest(recipe, group.test), (run, []))[1].append((group.name, arm.name))
-    return [
-        replace(run, seed=seed, folder=out / f"{arms[0][1]}-{digest}-s{seed}", arms=tuple(arms))
-        for seed in seeds
-        for digest, (run, arms) in planned.items()
-    ]
+            rows = Recorded(earlier).rows(recipe, weights, group.test)
+            tokens = sum(stage.tokens or 0 for stage in recipe.stages)
+            planned[digest] = [
+                Run(
+                    source, overrides, seed, _folder(out, arm, digest, seed), (key,), tokens, group.test, start,
+                    _settings(recipe), weights, rows.get(seed),
+                )
+                for seed in (*seeds, *sorted(set(rows) - set(seeds)))
+            ]  # fmt: skip
+    return sorted((run for runs in planned.values() for run in runs), key=lambda run: _place(seeds, run.seed))
+
+
+def _place(seeds: Sequence[int], seed: int) -> int:
+    return seeds.index(seed) if seed in seeds else len(seeds) + seed
+
+
+def _folder(out: Path, arm: Arm, digest: str, seed: int) -> Path:
+    """Where a run is; an arm of another group that is the same recipe may have named it."""
+    found = sorted(out.glob(f"*-{digest}-s{seed}"))
+    return found[0] if found else out / f"{arm.name}-{digest}-s{seed}"
 
 
 def run_matrix(matrix: Matrix, runs: Sequence[Run], jobs: int, say: Callable[[str], None]) -> dict[Path, str]:
@@ -163,7 +211,7 @@ def _left(matrix: Matrix, runs: Sequence[Run], jobs: int) -> str:
 def _seconds_per_token(matrix: Matrix, runs: Sequence[Run]) -> float:
     """As the finished runs took; before there are any, what the matrix says."""
     done = [run for run in runs if run.finished]
-    seconds = sum(seconds_of(run.folder) for run in done)
+    seconds = sum(run.seconds for run in done)
     return seconds / sum(run.tokens for run in done) if seconds else matrix.seconds_per_kilotoken / 1000
 
 
@@ -176,9 +224,12 @@ def _recipe_of(source: str, group: Group, arm: Arm, overrides: Sequence[str]) ->
     return recipe
 
 
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude={"name", "seed"})
+
+
 def _digest(recipe: Recipe, test: CommonTest | None) -> str:
-    settings: Mapping[str, object] = recipe.model_dump(mode="json", exclude={"name", "seed"})
-    parts: list[object] = [settings, _weights(recipe.model.path)]
+    parts: list[object] = [_settings(recipe), _weights(recipe.model.path)]
     text = json.dumps(parts if test is None else [*parts, test.model_dump(mode="json")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -26,7 +26,7 @@ def found(tmp_path: Path) -> dict[str, Any]:
         if score is not None:
             finish(run.folder, 0.125, score)
     failed = next(run.folder for run in runs if run.seed == 2 and run.arms[0][1] == "grpo")
-    return report(made, runs, {failed: "out of memory"}, "fairmem reproduce")
+    return report(made, runs, {failed: "out of memory"})
 
 
 def test_differences_are_paired_by_seed_and_have_intervals_over_seeds(found: dict[str, Any]) -> None:
@@ -49,13 +49,16 @@ def test_what_is_missing_is_named_and_is_in_no_mean(found: dict[str, Any]) -> No
     grpo, logo = found["groups"][0]["arms"]
     assert grpo["missing"] == [{"seed": 2, "reason": "out of memory"}]
     assert logo["missing"] == [{"seed": 2, "reason": "not finished"}]
-    assert (grpo["f1"]["mean"], grpo["f1"]["n"], found["finished"], found["runs"]) == (0.375, 2, 4, 6)
+    assert (grpo["f1"]["mean"], grpo["f1"]["n"]) == (0.375, 2)
+    group = found["groups"][0]
+    assert (group["finished"], group["runs"], group["seeds"], group["budget"]) == (4, 6, [0, 1, 2], 1000)
+    assert group["command"] == "fairmem reproduce --only credit --seeds 0,1,2"
 
 
 def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -> None:
     logo = found["groups"][0]["arms"][1]
     text = page(found)
-    assert "4 of 6 runs are finished" in text and "- missing: `grpo`, seed 2: out of memory" in text
+    assert text.count("4 of 6 runs are finished") == 2 and "- missing: `grpo`, seed 2: out of memory" in text
     assert "| **grpo** | 0.375 [-1.213, 1.963] | baseline |" in text
     assert "| no difference shown | +0.250 +0.125 | 0.500 |" in text
     for low, high, word in ((0.1, 0.2, "better"), (-0.2, -0.1, "worse")):
@@ -67,7 +70,7 @@ def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -
 
 def test_an_arm_without_any_run_is_on_the_page_all_the_same(tmp_path: Path) -> None:
     made = matrix(tmp_path).only(["credit"])
-    empty = report(made, plan_runs(made, [0], tmp_path), {}, "fairmem reproduce")
+    empty = report(made, plan_runs(made, [0], tmp_path), {})
     assert "| logo | - | - | no interval |  |" in page(empty) and empty["groups"][0]["frontier"] is None
     draw_differences(empty, tmp_path / "differences.png")
     assert not draw_frontier(empty, tmp_path / "frontier.png") and not (tmp_path / "frontier.png").exists()
