@@ -23,6 +23,18 @@ STUDIES: dict[str, dict[str, Any]] = {
 }
 
 
+REPORTS = {"matrix": "reproduce.json", "recipes": "recipes/reproduce.json"}
+"""Shipped matrix -> its report below `docs/results`."""
+
+
+def stored_report(name: str) -> tuple[Path, dict[str, Any]]:
+    """The report of a shipped matrix, and its file; the test is skipped if there is none."""
+    path = ROOT / "docs" / "results" / REPORTS[name]
+    if not path.is_file():
+        pytest.skip(f"the report is absent: {path} (`fairmem reproduce --matrix {name} --results {path.parent}`)")
+    return path, json.loads(path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_document_prints_the_stored_study(name: str) -> None:
     text = (ROOT / PRINTED[name]).read_text(encoding="utf-8")
@@ -54,13 +66,30 @@ def test_means_are_those_of_the_seeds(name: str, column: str) -> None:
     assert study["difference"]["mean"] == pytest.approx(study["after"]["mean"] - study["before"]["mean"], abs=1e-6)
 
 
-def test_the_page_of_the_ablations_is_made_from_their_stored_report() -> None:
-    path = ROOT / "docs" / "results" / "reproduce.json"
-    if not path.is_file():
-        pytest.skip(f"the report of the ablations is absent: {path} (`fairmem reproduce --results docs/results`)")
-    found = json.loads(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_page_of_a_matrix_is_made_from_its_stored_report(name: str) -> None:
+    path, found = stored_report(name)
     assert (found["format"], found["version"]) == (reproduce.FORMAT, reproduce.VERSION)
     assert path.with_suffix(".md").read_text(encoding="utf-8") == reproduce.page(found)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_runs_of_a_stored_report_are_of_the_matrix_and_the_models_that_ship(name: str, tmp_path: Path) -> None:
+    _, found = stored_report(name)
+    shipped = reproduce.load_matrix(Path(name))
+    assert found["groups"] and found["weights"] == weights_digest(load_recipe(shipped.recipe).model.path)
+    for group in found["groups"]:
+        one = shipped.only([group["name"]])
+        budget = round(group["budget"] / one.groups[0].budget)
+        runs = reproduce.plan_runs(one, group["seeds"], tmp_path, budget, found)
+        known = sum(run.row is not None for run in runs)
+        assert (known, len(runs)) == (group["finished"], group["runs"])
+        assert len(group["arms"]) == len(one.groups[0].arms)
+
+
+def test_the_readme_prints_the_comparisons_of_the_ablations() -> None:
+    _, found = stored_report("matrix")
+    assert reproduce.section(found) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_page_of_the_planted_model_is_made_from_its_stored_study() -> None:
