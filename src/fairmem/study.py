@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,6 +20,7 @@ from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
 from fairmem.metrics import Interval, clustered_mean, f1_signature
 from fairmem.policy import weights_digest
+from fairmem.side_by_side import run_command
 
 FORMAT = "fairmem-seeds"
 VERSION = 1
@@ -104,22 +103,16 @@ def train_seed(
 
 
 def _train(recipe: str, overrides: Sequence[str], seed: int, folder: Path, jobs: int) -> None:
-    command = [sys.executable, "-m", "fairmem", "train", recipe, *overrides, f"seed={seed}"]
-    command += ["--name", folder.name, "--out", str(folder.parent)]
+    words = ["train", recipe, *overrides, f"seed={seed}", "--name", folder.name, "--out", str(folder.parent)]
     if (folder / RESOLVED).is_file():
-        command.append("--resume")
+        words.append("--resume")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
-    with log.open("a", encoding="utf-8") as output:
-        done = subprocess.run(
-            command, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
-        )
-    if done.returncode != 0:
+    status = run_command(words, log, threads)
+    if status != 0:
         lines = log.read_text(encoding="utf-8").strip().splitlines()
-        raise DataError(
-            f"seed {seed} ended with status {done.returncode}: {lines[-1] if lines else 'no output'} ({log})"
-        )
+        raise DataError(f"seed {seed} ended with status {status}: {lines[-1] if lines else 'no output'} ({log})")
 
 
 def _read(seed: int, folder: Path) -> SeedResult:

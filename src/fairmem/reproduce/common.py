@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from fairmem.config import Recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.policy import WRITERS, folder_of, read_about, weights_digest
 from fairmem.reproduce.matrix import CommonTest
+from fairmem.side_by_side import run_command
 
 EVALUATED = Path("common") / "eval.jsonl"
 """The evaluation on the common test, below a run's folder."""
@@ -42,14 +40,6 @@ def evaluate_common(test: CommonTest, folder: Path, threads: int) -> None:
     if status or not (folder / EVALUATED).is_file():
         lines = log.read_text(encoding="utf-8").strip().splitlines() if log.is_file() else []
         raise DataError(f"the common test ended with status {status}: {lines[-1] if lines else 'no output'} ({log})")
-
-
-def run_command(words: Sequence[str], log: Path, threads: int) -> int:
-    """`fairmem` in a process of its own, its output to `log`; returns the exit status."""
-    with log.open("a", encoding="utf-8") as output:
-        command, environment = [sys.executable, "-m", "fairmem", *words], {"OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(command, stdout=output, stderr=output, env={**os.environ, **environment}, check=False)
-    return done.returncode
 
 
 def start_folder(recipe: Recipe, test: CommonTest, out: Path) -> Path:
