@@ -123,15 +123,21 @@ def next_step(progress: Progress, recipe: Recipe) -> StepPlan | None:
 
 
 def steps_left(progress: Progress, recipe: Recipe) -> int:
-    """Training steps that are still to come, at most; where tokens are the limit, as many as those so far suggest."""
-    left = sum(stage.steps for stage in recipe.stages[progress.stage :]) - progress.step_in_stage
-    if progress.stage >= len(recipe.stages) or not progress.tokens:
-        return left
-    stage = recipe.stages[progress.stage]
-    if stage.tokens is None:
-        return left
-    affordable = math.ceil((stage.tokens - progress.tokens) * progress.step_in_stage / progress.tokens)
-    return left - max(0, stage.steps - progress.step_in_stage - affordable)
+    """Training steps that are still to come, at most; where tokens are the limit, as many as those so far suggest.
+
+    Of a later stage that is a guess: as many tokens per step and session as in this one.
+    """
+    if progress.stage >= len(recipe.stages):
+        return 0
+    stage, done = recipe.stages[progress.stage], progress.step_in_stage
+    each = progress.tokens / (done * stage.sessions) if done else 0.0
+    left = stage.steps - done
+    if stage.tokens is not None and each:
+        left = min(left, math.ceil((stage.tokens - progress.tokens) / (each * stage.sessions)))
+    for later in recipe.stages[progress.stage + 1 :]:
+        spent = math.ceil(later.tokens / (each * later.sessions)) if later.tokens is not None and each else later.steps
+        left += min(later.steps, spent)
+    return left
 
 
 def validates(plan: StepPlan, every: int, tokens: int = 0) -> bool:

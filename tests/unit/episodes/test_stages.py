@@ -247,6 +247,15 @@ def test_what_is_left_of_a_budget_follows_from_what_a_step_costs() -> None:
     assert steps_left(Progress(step=49, step_in_stage=49, tokens=98, tokens_total=98), config) == 1 + 3
 
 
+def test_what_a_later_budget_buys_is_guessed_by_tokens_per_session() -> None:
+    stages = [{"sessions": 4, "steps": 50, "tokens": 1000}, {"sessions": 10, "steps": 50, "tokens": 3000}]
+    config = parse_recipe({"stages": stages})
+    # A step took 200 tokens, 50 a session: 3 more are left here; there a step takes 500, so 6.
+    assert steps_left(Progress(step=2, step_in_stage=2, tokens=400, tokens_total=400), config) == 3 + 6
+    # At most its steps: 2 tokens a step buy 450 here, of which 48 are left, and 600 there.
+    assert steps_left(Progress(step=2, step_in_stage=2, tokens=4, tokens_total=4), config) == 48 + 50
+
+
 def test_a_budget_decides_the_same_again_from_a_checkpoint() -> None:
     config = budgeted((9, 250), (9, 150))
     progress, decision = after_step(first(config).sampled(120), config, {})
