@@ -72,6 +72,23 @@ class RunReport:
     identical_groups: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked of which memory, and answered.
+
+    Attributes:
+        jobs: (plan, branch, session) -> its questions.
+        quizzes: The same -> their answers.
+        cases: (plan, branch) -> the operations whose value was asked for.
+        of_ops: The same -> two quizzes per case.
+    """
+
+    jobs: Mapping[tuple[int, str, int], QuizJob]
+    quizzes: Mapping[tuple[int, str, int], tuple[QuizItem, ...]]
+    cases: Mapping[tuple[int, str], list[OpCase]]
+    of_ops: Mapping[tuple[int, str], list[tuple[QuizItem, ...]]]
+
+
 class EpisodeRunner:
     """Runs episodes with one set of agents.
 
@@ -102,62 +119,22 @@ class EpisodeRunner:
         self, plans: Sequence[TreePlan], step: int, policy_version: int, reward: RewardConfig | None = None
     ) -> tuple[list[EpisodeTree], RunReport]:
         """Roll out, quiz and reward `plans`; `reward` overrides the runner's settings for this run."""
+        settings = reward or self.reward
         board, report = MemoryBoard(), RunReport()
         started = time.perf_counter()
-        routines = {
-            f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
+        results, report.waves = self._rolled_out(plans, board, settings)
+        report.wave_seconds = time.perf_counter() - started
+        report.banks = {
+            (index, branch.id): bank
             for index, plan in enumerate(plans)
             for branch in plan.branches
-            if not branch.reused
+            if (bank := results[f"{index}/{branch.id}"].bank) is not None
         }
-        results, report.waves = run_branches(routines, board, self.policies)
-        if (reward or self.reward).form != "memory_r2" and (reward or self.reward).gamma:
-            results = judge_contents(results, self.judge, self.agents.chunks_per_session)
-        for index, plan in enumerate(plans):
-            for branch in plan.branches:
-                if branch.reused:
-                    parent = results[f"{index}/{branch.parent}"]
-                    results[f"{index}/{branch.id}"] = reuse_branch(branch, parent, self.agents, board, f"{index}/")
-        report.wave_seconds = time.perf_counter() - started
-        for index, plan in enumerate(plans):
-            for branch in plan.branches:
-                bank = results[f"{index}/{branch.id}"].bank
-                if bank is not None:
-                    report.banks[index, branch.id] = bank
-        jobs, cases = _quiz_jobs(plans, report.banks, board), _op_cases(plans, results, report.banks, board)
-        more = [job for (index, _), of in cases.items() for job in op_jobs(plans[index].conversation, of)]
-        asked = self.quizzer.ask([*jobs.values(), *more], plans[0].seed if plans else 0)
+        asked = self._asked(plans, results, board, report)
         report.quiz_seconds = time.perf_counter() - started - report.wave_seconds
-        quizzes, asked_of_ops = dict(zip(jobs, asked, strict=False)), iter(asked[len(jobs) :])
-        report.quiz_items = sum(len(items) for items in asked)
-        report.op_items = sum(len(job.questions) for job in more)
         trees = [
-            EpisodeTree(
-                conversation=plan.conversation.id,
-                sessions=max(session.index for session in plan.conversation.sessions),
-                step=step,
-                policy_version=policy_version,
-                seed=plan.seed,
-                branches=tuple(
-                    self._branch(
-                        results[f"{index}/{branch.id}"],
-                        quizzes.get((index, branch.id, branch.last), ()),
-                        reward or self.reward,
-                        plan.balanced,
-                    )
-                    for branch in plan.branches
-                ),
-            )
-            for index, plan in enumerate(plans)
+            self._tree(index, plan, results, asked, settings, step, policy_version) for index, plan in enumerate(plans)
         ]
-        for index, plan in enumerate(plans):
-            states = {key: job.bank for key, job in jobs.items() if key[0] == index}
-            trees[index] = self._valued(trees[index], plan, states, quizzes, reward or self.reward)
-        for (index, name), of in cases.items():
-            own = [next(asked_of_ops) for _ in range(2 * len(of))]
-            trees[index] = self._op_valued(
-                trees[index], plans[index], results[f"{index}/{name}"], of, own, reward or self.reward
-            )
         groups = [
             [tuple(turn.ids for turn in branch.turns) for branch in members]
             for tree in trees
@@ -165,6 +142,75 @@ class EpisodeRunner:
         ]
         report.local_groups, report.identical_groups = len(groups), identical_siblings(groups)
         return trees, report
+
+    def _rolled_out(
+        self, plans: Sequence[TreePlan], board: MemoryBoard, settings: RewardConfig
+    ) -> tuple[dict[str, BranchResult], WaveStats]:
+        """The branches of all plans by "INDEX/BRANCH", those that reuse a parent's turns included."""
+        routines = {
+            f"{index}/{branch.id}": roll_branch(branch, self.agents, board, prefix=f"{index}/")
+            for index, plan in enumerate(plans)
+            for branch in plan.branches
+            if not branch.reused
+        }
+        results, waves = run_branches(routines, board, self.policies)
+        if settings.form != "memory_r2" and settings.gamma:
+            results = judge_contents(results, self.judge, self.agents.chunks_per_session)
+        for index, plan in enumerate(plans):
+            for branch in plan.branches:
+                if branch.reused:
+                    parent = results[f"{index}/{branch.parent}"]
+                    results[f"{index}/{branch.id}"] = reuse_branch(branch, parent, self.agents, board, f"{index}/")
+        return results, waves
+
+    def _asked(
+        self, plans: Sequence[TreePlan], results: Mapping[str, BranchResult], board: MemoryBoard, report: RunReport
+    ) -> _Asked:
+        """Every question about every memory, in one wave."""
+        jobs, cases = _quiz_jobs(plans, report.banks, board), _op_cases(plans, results, report.banks, board)
+        more = [job for (index, _), of in cases.items() for job in op_jobs(plans[index].conversation, of)]
+        asked = self.quizzer.ask([*jobs.values(), *more], plans[0].seed if plans else 0)
+        report.quiz_items = sum(len(items) for items in asked)
+        report.op_items = sum(len(job.questions) for job in more)
+        of_ops = iter(asked[len(jobs) :])
+        answered = {key: [next(of_ops) for _ in range(2 * len(of))] for key, of in cases.items()}
+        return _Asked(jobs, dict(zip(jobs, asked, strict=False)), cases, answered)
+
+    def _tree(
+        self,
+        index: int,
+        plan: TreePlan,
+        results: Mapping[str, BranchResult],
+        asked: _Asked,
+        settings: RewardConfig,
+        step: int,
+        policy_version: int,
+    ) -> EpisodeTree:
+        """The tree of one plan, with its rewards and, where the plan asks for them, its values."""
+        branches = [
+            self._branch(
+                results[f"{index}/{branch.id}"],
+                asked.quizzes.get((index, branch.id, branch.last), ()),
+                settings,
+                plan.balanced,
+            )
+            for branch in plan.branches
+        ]
+        tree = EpisodeTree(
+            conversation=plan.conversation.id,
+            sessions=max(session.index for session in plan.conversation.sessions),
+            step=step,
+            policy_version=policy_version,
+            seed=plan.seed,
+            branches=tuple(branches),
+        )
+        states = {key: job.bank for key, job in asked.jobs.items() if key[0] == index}
+        tree = self._valued(tree, plan, states, asked.quizzes, settings)
+        for (of, name), cases in asked.cases.items():
+            if of == index:
+                result, answered = results[f"{index}/{name}"], asked.of_ops[of, name]
+                tree = self._op_valued(tree, plan, result, cases, answered, settings)
+        return tree
 
     def play(self, routines: Mapping[str, Routine[Result]], report: RunReport) -> dict[str, Result]:
         """Run `routines`, which wait for no one's memory, with this runner's models; `report` takes their cost."""

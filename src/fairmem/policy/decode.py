@@ -3,7 +3,7 @@
 Siblings ask the same prompt many times (a group of rollouts reads the same turns), and their replies end after very
 different lengths. `generate` of transformers reads every copy of a prompt and carries every row to the end of the
 longest; `benchmarks/rollout.py` prints what this loop saves. The model, its cache and its attention are
-transformers' own, but for one product (`grouped`).
+transformers' own, but for one product (`grouped`) and for where new keys and values are put (`roomy`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fairmem.policy.base import SampleRequest
 from fairmem.policy.grouped import grouped_attention
 from fairmem.policy.inverse_cdf import draw, uniforms
 from fairmem.policy.reading import read_prompts
+from fairmem.policy.roomy import make_room
 from fairmem.policy.torch_setup import import_torch
 
 import_torch()
@@ -82,6 +83,7 @@ def decode(
         limit=torch.tensor([r.max_tokens for r in requests], device=device),
     )
     ends = torch.tensor(list(eos), device=device)
+    make_room(cache, steps)
     with grouped_attention(model):
         drawn = _drawn(model, logits, cache, rows, ends, read)
     return _by_request(drawn, len(requests))
