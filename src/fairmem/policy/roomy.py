@@ -19,6 +19,9 @@ from transformers.cache_utils import DynamicLayer  # noqa: E402
 class RoomyLayer(DynamicLayer):
     """The keys and values [B, H, W, D] of one layer, with room for `room` more positions each."""
 
+    keys: Any
+    values: Any
+
     def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
         super().__init__()
         self.dtype, self.device = keys.dtype, keys.device
@@ -53,7 +56,8 @@ class RoomyLayer(DynamicLayer):
 
 def make_room(cache: Any, room: int) -> None:
     """Give every layer of `cache` that grows by copying room for `room` positions; other kinds are left as they are."""
-    layers = getattr(cache, "layers", [])
+    layers: list[Any] = getattr(cache, "layers", [])
     for place, layer in enumerate(layers):
         if type(layer) is DynamicLayer and layer.is_initialized:
-            layers[place] = RoomyLayer(layer.keys, layer.values, room)
+            states: Any = layer
+            layers[place] = RoomyLayer(states.keys, states.values, room)
