@@ -151,34 +151,43 @@ def run_matrix(matrix: Matrix, runs: Sequence[Run], jobs: int, say: Callable[[st
     if jobs < 1:
         raise ConfigError(f"--jobs is {jobs}, expected at least 1")
     failures: dict[Path, str] = {}
-    waiting = [run for run in runs if not run.finished]
-    say(f"{len(runs)} runs, {len(runs) - len(waiting)} finished; about {_left(matrix, runs, jobs)} left")
+    start = Lock()
 
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    lock = Lock()
+    def state() -> str:
+        done = sum(run.finished for run in runs)
+        return f"{len(runs)} runs, {done} finished; about {_left(matrix, runs, jobs)} left"
 
     def train(run: Run) -> None:
         try:
-            train_seed(run.recipe, run.overrides, run.seed, run.folder, jobs, lambda text: say(f"{_named(run)} {text}"))
-            if run.test is not None and run.start is not None:
-                say(f"{_named(run)} seed {run.seed}: on the common test")
-                evaluate_common(run.test, run.folder, threads)
-                with lock:  # of one start the first run evaluates it, the others wait
-                    lay_out_start(load_recipe(run.recipe, run.overrides), run.start)
-                    evaluate_common(run.test, run.start, threads)
+            _train(run, jobs, start, lambda text: say(f"{_named(run)} {text}"))
         except DataError as error:
             failures[run.folder] = str(error)
             say(f"{_named(run)}: FAILED: {error}")
             return
         # What resuming needs is of no more use, and five to ten times as large as all the rest.
         shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
+        say(state())
 
+    say(state())
     pool = ThreadPoolExecutor(jobs)
     try:
-        list(pool.map(train, waiting))
+        list(pool.map(train, [run for run in runs if not run.finished]))
     finally:
         pool.shutdown(cancel_futures=True)  # interrupted: what has not begun is left for the next time
     return failures
+
+
+def _train(run: Run, jobs: int, start: Lock, say: Callable[[str], None]) -> None:
+    """Train and test one run; of runs with one start, whoever has the lock evaluates that, and the others wait."""
+    train_seed(run.recipe, run.overrides, run.seed, run.folder, jobs, say)
+    if run.test is None or run.start is None:
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    say(f"seed {run.seed}: on the common test")
+    evaluate_common(run.test, run.folder, threads)
+    with start:
+        lay_out_start(load_recipe(run.recipe, run.overrides), run.start)
+        evaluate_common(run.test, run.start, threads)
 
 
 def listing(matrix: Matrix, runs: Sequence[Run], jobs: int) -> str:

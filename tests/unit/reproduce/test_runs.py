@@ -59,6 +59,9 @@ def test_finished_runs_are_left_alone_and_a_failure_stops_nobody(
     assert run_matrix(made, runs, 1, said.append) == {runs[1].folder: "the machine caught fire"}
     assert trained == [run.folder for run in runs[1:]]
     assert said[0].startswith("4 runs, 1 finished; about ") and "credit/logo: FAILED: the machine" in said[2]
+    assert [text[:18] for text in said if text.startswith("4 runs, ")] == [
+        "4 runs, 1 finished", "4 runs, 2 finished", "4 runs, 3 finished",
+    ]  # fmt: skip
     assert not (runs[2].folder / "checkpoints").exists()  # of no use once a run is over
     run_matrix(made, runs, 1, said.append)
     assert trained[3:] == [runs[1].folder]  # the same command does what is left
