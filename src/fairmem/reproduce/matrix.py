@@ -30,6 +30,8 @@ class Share(Section):
 
     sessions: Annotated[int, Field(ge=1)]
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    conversations: Annotated[int, Field(ge=1)] | None = None
+    """Conversations of a step, if not as many as the recipe says."""
 
 
 class CommonTest(Section):
@@ -178,6 +180,8 @@ def arm_overrides(matrix: Matrix, group: Group, arm: Arm, budget: int | None = N
         {"sessions": stage.sessions, "steps": MOST_STEPS, "tokens": max(1, round(tokens * stage.share))}
         for stage in arm.stages or group.stages
     ]
+    for stage, given in zip(stages, arm.stages or group.stages, strict=True):
+        stage.update({} if given.conversations is None else {"conversations_per_step": given.conversations})
     if matrix.counts != "trained":
         stages = [{**stage, "counts": matrix.counts} for stage in stages]
     return (*matrix.overrides, *group.overrides, *arm.overrides, f"stages={toml.value(stages)}")

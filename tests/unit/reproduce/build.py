@@ -46,7 +46,7 @@ about = "at once"
 [[groups.arms]]
 name = "stages"
 about = "4, then 8"
-stages = [{ sessions = 4, share = 0.25 }, { sessions = 8, share = 0.75 }]
+stages = [{ sessions = 4, share = 0.25 }, { sessions = 8, share = 0.75, conversations = 3 }]
 """
 
 

@@ -22,6 +22,7 @@ def test_an_arm_is_the_recipe_with_its_overrides_and_its_share_of_the_budget(tmp
     # The group has twice the budget, its first stage a quarter of that.
     staged = load_recipe(made.recipe, arm_overrides(made, made.groups[1], made.groups[1].arms[1]))
     assert [(stage.sessions, stage.tokens) for stage in staged.stages] == [(4, 500), (8, 1500)]
+    assert [stage.conversations_per_step for stage in staged.stages] == [None, 3]
     other = load_recipe(made.recipe, arm_overrides(made, made.groups[1], made.groups[1].arms[1], budget=100))
     assert [stage.tokens for stage in other.stages] == [50, 150]
 
