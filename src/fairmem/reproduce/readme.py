@@ -15,7 +15,7 @@ BEGIN, END = "<!-- results of fairmem reproduce -->", "<!-- end of results -->"
 
 def section(found: Mapping[str, Any]) -> str:
     """The table of a report (`fairmem.reproduce.report`), one row per arm that is compared with another."""
-    lines = ["| compared | F1 | less that of | | verdict | seeds |", "|---|---|---|---|---|---|"]
+    lines = ["| arm | F1 | compared with | difference | verdict | seeds |", "|---|---|---|---|---|---|"]
     for group in found["groups"]:
         lines.append(f"| **{group['title']}**, {group['budget']:,} tokens | | | | | |")
         base = next(arm for arm in group["arms"] if arm["name"] == group["baseline"])
