@@ -21,7 +21,7 @@ VERSION = 2
 NAME = "reproduce.json"
 
 
-def read_report(folder: Path, matrix: Matrix, weights: str) -> dict[str, Any] | None:
+def read_report(folder: Path, matrix: Matrix, weights: str | None) -> dict[str, Any] | None:
     """The report in `folder` that the next one is to go on from; None if there is none.
 
     Args:
