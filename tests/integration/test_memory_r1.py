@@ -166,7 +166,7 @@ def test_systems_of_different_recipes_are_trained_and_tested_alike(
     assert main(command) == 0
     found = json.loads((tmp_path / "reproduce.json").read_text())
     bandit, alpha = found["groups"][0]["arms"]
-    assert (found["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_grpo", "mem_alpha_small")
+    assert (found["groups"][0]["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_grpo", "mem_alpha_small")
     for arm in (bandit, alpha):
         for name in ("f1", "gain", "bank_tokens", "ops", "answer_tokens", "tokens"):
             assert arm[name]["n"] == 1, name
