@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def section(found: Mapping[str, Any]) -> str:
 def put_in_readme(found: Mapping[str, Any], path: Path) -> None:
     """Replace what lies between `BEGIN` and `END` in the file at `path` by the section of a report."""
     before, after = around(path)
-    path.write_text(f"{before}{BEGIN}\n\n{section(found)}\n{END}{after}", encoding="utf-8")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(f"{before}{BEGIN}\n\n{section(found)}\n{END}{after}", encoding="utf-8")
+    os.replace(partial, path)
 
 
 def around(path: Path) -> tuple[str, str]:

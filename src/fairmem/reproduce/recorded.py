@@ -19,6 +19,8 @@ from fairmem.reproduce.matrix import CommonTest, Matrix
 FORMAT = "fairmem-reproduce"
 VERSION = 2
 NAME = "reproduce.json"
+"""Of a report's file."""
+_OTHER = "choose another folder with --results, or remove the file"
 
 
 def read_report(folder: Path, matrix: Matrix, weights: str | None) -> dict[str, Any] | None:
@@ -46,9 +48,6 @@ def read_report(folder: Path, matrix: Matrix, weights: str | None) -> dict[str, 
         if known[key] != value:
             raise DataError(f"{path}: its {key} is {known[key]!r}, that of these runs {value!r}; {_OTHER}")
     return dict(found)
-
-
-_OTHER = "choose another folder with --results, or remove the file"
 
 
 class Recorded:
