@@ -165,8 +165,9 @@ def test_systems_of_different_recipes_are_trained_and_tested_alike(
     command = ["reproduce", "--matrix", str(file), "--out", str(tmp_path / "runs"), "--results", str(tmp_path)]
     assert main(command) == 0
     found = json.loads((tmp_path / "reproduce.json").read_text())
-    bandit, alpha = found["groups"][0]["arms"]
-    assert (found["groups"][0]["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_grpo", "mem_alpha_small")
+    group = found["groups"][0]
+    bandit, alpha = group["arms"]
+    assert (group["finished"], bandit["recipe"], alpha["recipe"]) == (2, "memory_r1_grpo", "mem_alpha_small")
     for arm in (bandit, alpha):
         for name in ("f1", "gain", "bank_tokens", "ops", "answer_tokens", "tokens"):
             assert arm[name]["n"] == 1, name
