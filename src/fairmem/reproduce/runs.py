@@ -108,7 +108,7 @@ def plan_runs(
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ConfigError(f"--seeds is {','.join(map(str, seeds))}, expected different integers, as in 0,1,2,3,4")
-    planned: dict[str, list[Run]] = {}
+    recorded, planned = Recorded(earlier), dict[str, list[Run]]()
     for group in matrix.groups:
         for arm in group.arms:
             source, overrides = arm.recipe or matrix.recipe, arm_overrides(matrix, group, arm, budget)
@@ -118,7 +118,7 @@ def plan_runs(
                 planned[digest] = [replace(run, arms=(*run.arms, key)) for run in planned[digest]]
                 continue
             start = start_folder(recipe, group.test, out) if group.test is not None else None
-            rows = Recorded(earlier).rows(recipe, weights, group.test)
+            rows = recorded.rows(recipe, weights, group.test)
             tokens = sum(stage.tokens or 0 for stage in recipe.stages)
             planned[digest] = [
                 Run(
