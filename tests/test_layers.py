@@ -14,7 +14,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "fairmem"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "types", "seeds", "toml", "side_by_side"),
+    ("errors", "types", "seeds", "toml", "replace", "side_by_side"),
     ("trace", "config", "runlog"),
     ("memory", "data", "metrics", "credit", "policy"),
     ("agents", "rewards", "learner"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fairmem.errors import CheckpointError, MissingExtraError
+from fairmem.replace import replace_text
 
 Value = float | int | str | None
 
@@ -90,9 +90,7 @@ class MetricsFile:
 
     def _cut(self, resume_from: int) -> None:
         kept = [line for line in read_metrics(self.path) if line["step"] <= resume_from]
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, self.path)
+        replace_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self.last = kept[-1]["step"] if kept else -1
 
 

@@ -20,6 +20,7 @@ from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
 from fairmem.metrics import Interval, clustered_mean, f1_signature
 from fairmem.policy import weights_digest
+from fairmem.replace import replace_text
 from fairmem.side_by_side import run_command
 
 FORMAT = "fairmem-seeds"
@@ -68,8 +69,8 @@ def run_seeds(
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(train, seeds))
     study = summarise_seeds(load_recipe(recipe, overrides), overrides, results)
-    (out / f"{name}-seeds.json").write_text(json.dumps(study, indent=2) + "\n", encoding="utf-8")
-    (out / f"{name}-seeds.md").write_text(seeds_table(study), encoding="utf-8")
+    replace_text(out / f"{name}-seeds.json", json.dumps(study, indent=2) + "\n")
+    replace_text(out / f"{name}-seeds.md", seeds_table(study))
     return study
 
 

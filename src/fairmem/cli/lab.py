@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError
+from fairmem.replace import replace_text
 
 _NUMBERS = ("replications", "estimates", "tokens", "seed")
 _LISTS: dict[str, type[Any]] = {"rules": str, "horizons": int, "interactions": float, "skills": float, "worlds": str}
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         save(result, args.out / "lab.json")
-        (args.out / "lab.md").write_text(report(result), encoding="utf-8")
+        replace_text(args.out / "lab.md", report(result))
         draw(result, args.out / "lab.png")
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError
+from fairmem.replace import replace_text
 
 _LENGTH = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)")
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         player.close()
     print(report(result), end="")
     if args.out is not None:
-        (args.out / "lengths.md").write_text(report(result), encoding="utf-8")
+        replace_text(args.out / "lengths.md", report(result))
         draw(result, args.out / "lengths.png")
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import ConfigError
+from fairmem.replace import replace_text
 
 
 def register(commands: Any) -> None:
@@ -79,7 +80,7 @@ def _write(found: dict[str, Any], folder: Path, readme: Path | None) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     save(found, folder / NAME)
-    (folder / "reproduce.md").write_text(page(found), encoding="utf-8")
+    replace_text(folder / "reproduce.md", page(found))
     draw_differences(found, folder / DIFFERENCES)
     draw_frontier(found, folder / FRONTIER)
     if readme is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from fairmem.config.explain import explain, place_of, short
 from fairmem.config.overrides import put
 from fairmem.config.recipe import Recipe
 from fairmem.errors import ConfigError
+from fairmem.replace import replace_text
 
 RESOLVED = "recipe.toml"
 """Name of the resolved recipe in a run's folder."""
@@ -77,10 +77,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 def save_resolved(recipe: Recipe, path: Path) -> None:
     """Write `recipe` with every default spelled out to `path` as TOML; `load_recipe(path)` gives it back."""
-    text = toml.dumps(recipe.model_dump(mode="json", exclude_none=True))
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    replace_text(path, toml.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

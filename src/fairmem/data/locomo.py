@@ -31,6 +31,7 @@ from fairmem.data.base import REFUSAL
 from fairmem.data.dates import format_time, parse_time
 from fairmem.data.fields import Record, chosen, get, get_or, kind_of, objects, read_json
 from fairmem.errors import DataError
+from fairmem.replace import replace_text
 from fairmem.types import CATEGORIES, Category, Conversation, Delta, Question, Session, Turn
 
 _SESSION = re.compile(r"session_(\d+)")
@@ -234,7 +235,7 @@ def dump(conversations: Sequence[Conversation], path: Path) -> None:
                 "numbers, evidence has to name turns"
             )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(samples, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(samples, ensure_ascii=False, indent=1) + "\n")
 
 
 def _sample(conversation: Conversation) -> Record:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from fairmem.drift.through.page import conversion_table, exposure_table
 from fairmem.drift.through.recalled import RecallFile
 from fairmem.drift.trials import Run, read_run
 from fairmem.eval.page import to_html, to_markdown, to_text
+from fairmem.replace import replace_text
 
 DRIFT_REPORT_FORMAT = "fairmem-drift-report"
 DRIFT_REPORT_VERSION = 1
@@ -113,10 +113,3 @@ def finite_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite_json(item) for item in cast(list[Any], value)]
     return value
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, which has the old content or the new at any moment."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

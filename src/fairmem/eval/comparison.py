@@ -7,7 +7,6 @@ second is better.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.eval.summary import Comparison, Summary, compare, summarise
 from fairmem.eval.tables import number, p_value, plural, signed, signed_spread, spread
 from fairmem.metrics import mcnemar
+from fairmem.replace import replace_text
 
 RIGHT = 0.5
 """Least score of an answer that counts as right where answers are right or wrong (flips and McNemar's test)."""
@@ -173,9 +173,7 @@ def write_comparison(found: Compared, folder: Path) -> None:
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     for name, body in (("json", text), ("md", to_markdown(page)), ("html", to_html(page))):
-        partial = folder / f"compare.{name}.partial"
-        partial.write_text(body, encoding="utf-8")
-        os.replace(partial, folder / f"compare.{name}")
+        replace_text(folder / f"compare.{name}", body)
 
 
 def format_comparison(found: Compared) -> str:

@@ -28,6 +28,7 @@ from fairmem.eval.calls import RecordedCalls
 from fairmem.eval.result import AnswerRecord, EvalResult
 from fairmem.metrics import Interval, clustered_mean
 from fairmem.policy import Message, Prompt, SampleRequest
+from fairmem.replace import replace_text
 from fairmem.seeds import derive
 from fairmem.trace import CallFailure, FailureKind
 
@@ -283,5 +284,5 @@ def save_labels_template(result: EvalResult, path: Path) -> int:
             fields = {"question": case.question, "gold": case.gold, "answer": case.answer, "label": None}
             fields |= {"category": case.category, "kind": case.kind, "conversation": answer.conversation}
             lines.append({**fields, **({"rubric": list(case.rubric)} if case.rubric else {})})
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    replace_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     return len(cast("list[object]", lines))

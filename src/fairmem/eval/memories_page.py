@@ -8,7 +8,6 @@ differences are those of `report.json`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fairmem.eval.result import EvalResult
 from fairmem.eval.summary import Summary, compare, summarise
 from fairmem.eval.tables import DASH, number, p_value, plural, signed, spread
 from fairmem.metrics import PairedResult
+from fairmem.replace import replace_text
 
 MEMORIES = "memories.json"
 MEMORIES_FORMAT = "fairmem-memories"
@@ -100,9 +100,7 @@ def write_memories(
     )
     html = to_html(page, drawn, _figures(results, summaries))
     for name, body in (("json", text), ("md", to_markdown(page)), ("html", html)):
-        partial = folder / f"memories.{name}.partial"
-        partial.write_text(body, encoding="utf-8")
-        os.replace(partial, folder / f"memories.{name}")
+        replace_text(folder / f"memories.{name}", body)
     return to_text(page)
 
 

@@ -6,7 +6,6 @@ The schema of `report.json` is in `fairmem.eval.report_json`.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from fairmem.eval.result import EvalResult
 from fairmem.eval.run_page import CURVE, run_page
 from fairmem.eval.runs import read_run, timing_of
 from fairmem.eval.summary import compare, summarise
+from fairmem.replace import replace_text
 
 
 def format_result(result: EvalResult, bad: BadKeys | None = None) -> str:
@@ -36,9 +36,11 @@ def write_eval_report(result: EvalResult, folder: Path, bad: BadKeys | None = No
     if bad is not None:
         rest = without(result, bad)
         excluded = (bad.source, rest.header.excluded, summarise(rest))
-    _write(folder / "report.json", _json(evaluation_to_json(result.header, summary, definitions(result), excluded)))
-    _write(folder / "report.md", to_markdown(page))
-    _write(folder / "report.html", to_html(page, memory_growth([memory.growth for memory in result.memories])))
+    replace_text(
+        folder / "report.json", _json(evaluation_to_json(result.header, summary, definitions(result), excluded))
+    )
+    replace_text(folder / "report.md", to_markdown(page))
+    replace_text(folder / "report.html", to_html(page, memory_growth([memory.growth for memory in result.memories])))
 
 
 def report_run(folder: Path) -> str:
@@ -57,22 +59,16 @@ def report_run(folder: Path) -> str:
     change = compare(run.before, run.after, resamples) if run.before and run.after else None
     timing = timing_of(run.timing)
     page = run_page(run, before, after, change, timing)
-    _write(folder / "report.json", _json(run_to_json(run, before, after, change, timing)))
-    _write(folder / "report.md", to_markdown(page))
+    replace_text(folder / "report.json", _json(run_to_json(run, before, after, change, timing)))
+    replace_text(folder / "report.md", to_markdown(page))
     marks = [
         HeldOut(step, summary.overall) for step, summary in ((0, before), (run.steps, after)) if summary is not None
     ]
     figure = learning_curve(run.metrics, marks, folder / CURVE)
-    _write(folder / "report.html", to_html(page, figure))
+    replace_text(folder / "report.html", to_html(page, figure))
     files = ("report.html", "report.md", "report.json", *((CURVE,) if figure else ()))
     return f"{to_text(page)}\nWritten to {folder}: {', '.join(files)}\n"
 
 
 def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

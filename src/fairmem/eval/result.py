@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fairmem.errors import CheckpointError
+from fairmem.replace import replace_text
 
 EVAL_FORMAT = "fairmem-eval"
 EVAL_VERSION = 1
@@ -144,9 +145,7 @@ class EvalResult(_Record):
         lines = [json.dumps({"format": EVAL_FORMAT, "version": EVAL_VERSION, **self.header.model_dump()})]
         lines += [json.dumps({"memory": memory.model_dump()}) for memory in self.memories]
         lines += [json.dumps({"answer": answer.model_dump()}) for answer in self.answers]
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.replace(path)
+        replace_text(path, "\n".join(lines) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> EvalResult:

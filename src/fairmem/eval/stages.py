@@ -11,6 +11,7 @@ from typing import Any
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.eval.calls import read_lines
 from fairmem.eval.result import EvalHeader
+from fairmem.replace import replace_text
 from fairmem.types import Conversation
 
 _MADE = ("calls", "failures", "excluded", "judge", "signature", "prompt_tokens", "reply_tokens", "cost")
@@ -58,9 +59,7 @@ def same_run(path: Path, header: EvalHeader, conversations: Sequence[Conversatio
     settings |= {"data": _digest(asked), "turns": _digest(said), **more}
     settings = json.loads(json.dumps(settings))
     if not path.is_file():
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        replace_text(path, json.dumps(settings, indent=1) + "\n")
         return
     try:
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -23,6 +23,7 @@ from fairmem.lab.measures import RATIOS, Estimate, Parts, measure, parts_of, ver
 from fairmem.lab.policy import sensible_policy
 from fairmem.lab.script import draw_script
 from fairmem.lab.world import WORLDS, mixed
+from fairmem.replace import replace_text
 from fairmem.seeds import numpy_rng
 
 VERSION = 1
@@ -173,7 +174,7 @@ def save(result: Mapping[str, Any], path: Path) -> None:
     text = json.dumps(result, indent=1, allow_nan=False)
     # A list of numbers reads better on one line.
     text = re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
-    path.write_text(text + "\n", encoding="utf-8")
+    replace_text(path, text + "\n")
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from fairmem.credit import CREDIT_RULES
 from fairmem.errors import DataError
 from fairmem.lab.study import load
+from fairmem.replace import replace_text
 
 Result = Mapping[str, Any]
 UNTOLD = 0.4
@@ -269,4 +270,4 @@ def _number(number: float | None, decimals: int | None = None) -> str:
 if __name__ == "__main__":
     shipped = load(Path(sys.argv[1]))
     for page in (Path(name) for name in sys.argv[2:]):
-        page.write_text(filled(page.read_text(encoding="utf-8"), shipped), encoding="utf-8")
+        replace_text(page, filled(page.read_text(encoding="utf-8"), shipped))

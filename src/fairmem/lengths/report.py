@@ -7,7 +7,6 @@ missing; other settings are refused.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ from typing import Any, cast
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.lengths.measure import LengthSettings, measure_length
 from fairmem.lengths.players import Player
+from fairmem.replace import replace_text
 
 FILE = "lengths.json"
 
@@ -50,9 +50,7 @@ def run_lengths(
         result["lengths"][str(length)] = measure_length(player, length, settings, tell)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, path)
+            replace_text(path, json.dumps(result, indent=1) + "\n")
     return result
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from fairmem.config import RESOLVED, Recipe, load_recipe
 from fairmem.drift import Scenario, make_arms, read_run
 from fairmem.drift.files import digest
-from fairmem.drift.report import finite_json, replace_text
+from fairmem.drift.report import finite_json
 from fairmem.drift.runner import plan
 from fairmem.drift.small import Plant, PlantModel, small_world
 from fairmem.drift.small.practice import finished, scores_of
@@ -30,6 +30,7 @@ from fairmem.planted.defended import ALONE, RESAMPLES, arm_scores, defended_scor
 from fairmem.planted.page import page
 from fairmem.policy import weights_digest
 from fairmem.pretrain.plant import PlantSettings, plant_model
+from fairmem.replace import replace_text
 from fairmem.side_by_side import side_by_side
 from fairmem.study import over_seeds
 from fairmem.train import run as train

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fairmem.errors import DataError
+from fairmem.replace import replace_text
 from fairmem.reproduce.page import interval, verdict
 
 BEGIN, END = "<!-- results of fairmem reproduce -->", "<!-- end of results -->"
@@ -35,9 +35,7 @@ def section(found: Mapping[str, Any]) -> str:
 def put_in_readme(found: Mapping[str, Any], path: Path) -> None:
     """Replace what lies between `BEGIN` and `END` in the file at `path` by the section of a report."""
     before, after = around(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(f"{before}{BEGIN}\n\n{section(found)}\n{END}{after}", encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, f"{before}{BEGIN}\n\n{section(found)}\n{END}{after}")
 
 
 def around(path: Path) -> tuple[str, str]:

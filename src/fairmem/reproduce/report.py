@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from fairmem.eval import EvalResult, compare, summarise
 from fairmem.memory import OpOutcome
 from fairmem.metrics import sign_flip
 from fairmem.policy import weights_digest
+from fairmem.replace import replace_text
 from fairmem.reproduce.frontier import GOAL, REFERENCE, Frontier, Point, frontier
 from fairmem.reproduce.matrix import Arm, Group, Matrix
 from fairmem.reproduce.recorded import FORMAT, VERSION, merged
@@ -84,9 +84,7 @@ _CHANGING = tuple(f"{op} {OpOutcome.APPLIED.value}" for op in ("INSERT", "UPDATE
 
 def save(found: Mapping[str, Any], path: Path) -> None:
     """Write a report to `path` in one move."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    replace_text(path, json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
 def _group(

@@ -21,10 +21,11 @@ from typing import Any, cast
 from fairmem.drift.defend.records import DefendRun, read_defend
 from fairmem.drift.defend.scores import DefenseScore, Scores, score_defend
 from fairmem.drift.defenses.table import DEFENSES
-from fairmem.drift.report import finite_json, replace_text
+from fairmem.drift.report import finite_json
 from fairmem.drift.report_page import DASH, interval, number, p_value, percent, signed, spread_percent
 from fairmem.drift.summary import LOST, SCORE_MARGIN, SUCCESS_MARGIN
 from fairmem.eval.page import Page, Table, Tile, to_html, to_markdown, to_text
+from fairmem.replace import replace_text
 
 DEFEND_REPORT_FORMAT = "fairmem-drift-defend-report"
 DEFEND_REPORT_VERSION = 1

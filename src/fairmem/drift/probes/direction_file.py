@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmem.errors import DataError, ModelError
+from fairmem.replace import replacing
 
 DIRECTION_FORMAT = "fairmem-drift-direction"
 DIRECTION_VERSION = 1
@@ -40,8 +41,7 @@ class SavedDirection:
 
 def save_direction(path: Path, direction: SavedDirection) -> None:
     """Write `direction`; an existing file is replaced as a whole."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
             format=np.array(DIRECTION_FORMAT),
@@ -53,7 +53,6 @@ def save_direction(path: Path, direction: SavedDirection) -> None:
             scale=np.array(direction.scale),
             model_hash=np.array(direction.model_hash),
         )
-    partial.replace(path)
 
 
 def load_direction(path: Path) -> SavedDirection:

@@ -16,9 +16,10 @@ from fairmem.drift.intervals import Estimate
 from fairmem.drift.probes.direction_file import save_direction
 from fairmem.drift.probes.figure import layer_figure
 from fairmem.drift.probes.probe import ProbeResult
-from fairmem.drift.report import finite_json, replace_text
+from fairmem.drift.report import finite_json
 from fairmem.drift.report_page import interval, number, p_value, signed
 from fairmem.eval.page import Page, Table, Tile, to_html, to_markdown, to_text
+from fairmem.replace import replace_text
 
 PROBE_FORMAT = "fairmem-drift-probe"
 PROBE_VERSION = 1

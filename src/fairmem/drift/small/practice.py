@@ -16,7 +16,7 @@ from fairmem.config import RESOLVED, SMALL_WORLD, Recipe, load_recipe
 from fairmem.drift.arms import make_arms
 from fairmem.drift.intervals import RESAMPLES, Estimate
 from fairmem.drift.local import ScoredModel
-from fairmem.drift.report import finite_json, replace_text
+from fairmem.drift.report import finite_json
 from fairmem.drift.runner import run_audit
 from fairmem.drift.small.groups import GroupScore, group_scores, scores_json
 from fairmem.drift.small.training import collect_pairs
@@ -26,6 +26,7 @@ from fairmem.episodes import StepPlan
 from fairmem.errors import ConfigError
 from fairmem.eval.page import Page, Table, to_html, to_markdown, to_text
 from fairmem.policy import folder_of
+from fairmem.replace import replace_text
 from fairmem.runlog import RunLog
 
 if TYPE_CHECKING:

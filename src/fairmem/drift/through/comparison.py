@@ -22,7 +22,7 @@ from pathlib import Path
 
 from fairmem.drift.answer import CallModel
 from fairmem.drift.arms import Arm
-from fairmem.drift.report import finite_json, replace_text, report_audit
+from fairmem.drift.report import finite_json, report_audit
 from fairmem.drift.runner import Progress, run_audit
 from fairmem.drift.scenario import Scenario
 from fairmem.drift.through.comparison_page import comparison_page
@@ -31,6 +31,7 @@ from fairmem.drift.through.system_result import compare_systems, main_arm
 from fairmem.drift.trials import RUN, read_run
 from fairmem.errors import CheckpointError, ConfigError
 from fairmem.eval.page import to_html, to_markdown, to_text
+from fairmem.replace import replace_text
 
 SYSTEMS_FILE, COMPARISON = "systems.json", "comparison"
 SYSTEMS_FORMAT, COMPARISON_FORMAT, VERSION = "fairmem-drift-systems", "fairmem-drift-comparison", 1

@@ -35,6 +35,7 @@ from fairmem.eval.peers import PEERS, peer_memory
 from fairmem.eval.summary_memory import SummaryMemory
 from fairmem.memory import Entry, Memory, build_embedder, build_retriever, memory_from_json
 from fairmem.policy import Policy
+from fairmem.replace import replace_text
 from fairmem.trace import Role
 from fairmem.types import Conversation, Question
 
@@ -78,10 +79,7 @@ class PersistentMemory:
         self._folder.mkdir(parents=True, exist_ok=True)
         for conversation, built in zip(conversations, found, strict=True):
             if built.bank is not None:
-                path = self._path(conversation)
-                partial_path = path.with_name(path.name + ".partial")
-                partial_path.write_text(built.bank.to_json(), encoding="utf-8")
-                partial_path.replace(path)
+                replace_text(self._path(conversation), built.bank.to_json())
         return found
 
     def search(self, bank: Memory, question: Question, conversation: Conversation) -> tuple[Entry, ...]:
