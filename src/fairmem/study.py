@@ -2,7 +2,8 @@
 
 Each seed is a training run of its own, in its own process and folder (`NAME-sSEED`), so a study that was stopped goes
 on where it was. The result is one JSON file with every seed's scores, and a Markdown table made from it.
-All seeds are tested on the same conversations (`data.seed`), so differences are between runs, not test sets.
+All seeds are tested on the same conversations (`data.seed`), so differences are between runs, not test sets; the model
+they begin with is evaluated once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from fairmem.config import RESOLVED, SMALL_WORLD, Recipe, load_recipe
 from fairmem.errors import ConfigError, DataError
 from fairmem.eval import EvalResult, compare, summarise
+from fairmem.eval.starts import keep_start, lend_start, start_file
 from fairmem.metrics import Interval, clustered_mean, f1_signature
 from fairmem.policy import weights_digest
 from fairmem.replace import replace_text
@@ -96,8 +98,12 @@ def train_seed(
         DataError: the run ended without a result; its log is named.
     """
     if not finished(folder):
-        say(f"seed {seed}: training in {folder}")
+        kept = start_file(load_recipe(recipe, overrides), folder.parent)
+        lent = lend_start(kept, folder, seed)
+        say(f"seed {seed}: training in {folder}{', its start is evaluated' if lent else ''}")
         _train(recipe, overrides, seed, folder, jobs)
+        if not lent:
+            keep_start(kept, folder)
     result = _read(seed, folder)
     say(f"seed {seed}: score {result.before:.3f} -> {result.after:.3f}")
     return result

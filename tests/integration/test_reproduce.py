@@ -75,6 +75,11 @@ def test_a_tiny_matrix_is_trained_reported_and_not_trained_again(
         "reproduce.json", "reproduce.md", "reproduce-differences.png", "reproduce-frontier.png",
     }  # fmt: skip
     assert section(found) in readme.read_text()
+    assert len(list((tmp_path / "runs" / ".starts").iterdir())) == 1  # all four begin alike, and one evaluated that
+    lent = tmp_path / "runs" / trained[-1]
+    in_this_process("memory_r2_small", [*overrides, "stages=[{sessions=2,steps=1}]"], 1, tmp_path / "alone", 1)
+    assert trained.pop() == "alone" and trained[-1].endswith("-s1")
+    assert (lent / "eval_before.jsonl").read_text() == (tmp_path / "alone" / "eval_before.jsonl").read_text()
     rows = metrics(tmp_path / "runs" / trained[0])
     assert rows[0]["stage_end"] == "tokens" and rows[0]["sampled_tokens_total"] == rows[0]["sampled_tokens"]
     capsys.readouterr()
