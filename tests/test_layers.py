@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("episodes",),
     ("eval",),
     ("drift",),
-    ("practice",),
+    ("practice", "outside"),
     ("train", "pretrain", "study", "demo", "lab", "lengths", "planning", "doctor", "serve", "simulate", "ui"),
     ("reproduce", "planted"),
     ("cli",),

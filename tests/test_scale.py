@@ -46,8 +46,8 @@ def test_the_guide_names_every_file_and_says_what_was_never_run() -> None:
     assert "**What was never run.**" in GUIDE and "unmeasured" in GUIDE
 
 
-def curriculum(tmp_path: Path, **environment: str) -> list[list[str]]:
-    """The commands that the script would run."""
+def curriculum(tmp_path: Path, *words: str, **environment: str) -> list[str]:
+    """The command that the script would run."""
     given = {
         "MODEL": "bundled",
         "DATA": "d.json",
@@ -56,49 +56,45 @@ def curriculum(tmp_path: Path, **environment: str) -> list[list[str]]:
         "OUT": str(tmp_path),
     }
     done = subprocess.run(
-        ["bash", str(SCALE / "curriculum.sh")],
+        ["bash", str(SCALE / "curriculum.sh"), *words],
         env={**os.environ, **given, **environment},
         capture_output=True,
         text=True,
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
-    return [shlex.split(line) for line in done.stdout.splitlines()]
+    (line,) = done.stdout.splitlines()
+    return shlex.split(line)
+
+
+@pytest.mark.parametrize("validated", [[], ["eval.every=10", 'data.validation=["conv-44"]']])
+@pytest.mark.parametrize("recipe", ["memory_r2_qwen2.5_3b", "memory_r2_qwen2.5_7b", "memory_r2_qwen3_4b"])
+def test_the_curriculum_is_the_recipes_and_nothing_in_it_is_refused_by_verl(
+    recipe: str, validated: list[str], tmp_path: Path
+) -> None:
+    words = curriculum(tmp_path, *validated, RECIPE=recipe)
+    assert words[0] == "fairmem" and "--resume" not in words
+    args = parse(words[1:])
+    run = load_recipe(args.recipe, args.overrides)
+    assert args.engine == "verl" and args.name == recipe and run.model.path == "bundled"
+    assert run.stages == load_recipe(recipe).stages and len(run.stages) == 3
+    assert bool(run.data.validation) == bool(validated)
+    assert [f"{asked}, but {why}" for so, asked, why in refusals(run) if so] == []
 
 
 @pytest.mark.parametrize("recipe", ["memory_r2_qwen2.5_3b", "memory_r2_qwen2.5_7b", "memory_r2_qwen3_4b"])
-def test_the_curriculum_is_the_recipes_and_nothing_in_it_is_refused_by_verl(recipe: str, tmp_path: Path) -> None:
-    commands = curriculum(tmp_path, RECIPE=recipe)
-    stages = load_recipe(recipe).stages
-    assert len(commands) == len(stages)
-    model = "bundled"
-    for words, stage in zip(commands, stages, strict=True):
-        assert words[0] == "fairmem"
-        args = parse(words[1:])
-        run = load_recipe(args.recipe, args.overrides)
-        assert run.model.path == model and args.engine == "verl"
-        model = str(tmp_path / args.name / "model")
-        (made,) = run.stages
-        wanted = stage.model_copy(update={"compression_tau": stage.compression_tau or run.reward.compression_tau})
-        wanted = wanted.model_copy(
-            update={"compression_lambda": stage.compression_lambda or run.reward.compression_lambda}
-        )
-        assert made == wanted
-        assert [f"{asked}, but {why}" for so, asked, why in refusals(run) if so] == []
+def test_verl_takes_the_recipes_as_they_are(recipe: str) -> None:
+    run = load_recipe(recipe, ["model.path=bundled"])
+    assert [f"{asked}, but {why}" for so, asked, why in refusals(run) if so] == []
 
 
-def test_the_curriculum_passes_over_finished_stages_and_resumes_a_started_one(tmp_path: Path) -> None:
-    done = tmp_path / "memory_r2_qwen2.5_7b-8"
-    (done / "model").mkdir(parents=True)
-    (done / "recipe.toml").write_text("")
-    (done / "model" / "config.json").write_text("{}")
-    started = tmp_path / "memory_r2_qwen2.5_7b-16"
+def test_the_curriculum_resumes_what_was_started(tmp_path: Path) -> None:
+    started = tmp_path / "memory_r2_qwen2.5_7b"
     started.mkdir()
     (started / "recipe.toml").write_text("")
-    second, third = curriculum(tmp_path, ADDRESS="auto", NODES="2")
-    assert "--resume" in second and "--resume" not in third
-    assert f"model.path={done / 'model'}" in second
-    assert "ray_kwargs.ray_init.address=auto" in second and "trainer.nnodes=2" in second
+    words = curriculum(tmp_path, ADDRESS="auto", NODES="2")
+    assert "--resume" in words
+    assert "ray_kwargs.ray_init.address=auto" in words and "trainer.nnodes=2" in words
 
 
 def test_a_script_without_what_it_needs_says_so() -> None:

@@ -2,7 +2,7 @@
 # Scores a model on the test conversations of the recipe, on one GPU, and lets the judge grade its answers. Killed, the
 # same command goes on: every call is kept in OUT.
 #
-#   MODEL=runs/memory_r2_qwen2.5_7b-32/model DATA=/data/locomo10.json ANSWERER_URL=http://answerer:8000/v1 \
+#   MODEL=runs/memory_r2_qwen2.5_7b/model DATA=/data/locomo10.json ANSWERER_URL=http://answerer:8000/v1 \
 #       OUT=evals/trained bash examples/scale/evaluate.sh
 #
 # Run it on the start model too: a score without the one before says little. Then: fairmem compare evals/start evals/trained

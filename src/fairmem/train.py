@@ -1,5 +1,6 @@
 """The training run: collect, reward, credit, learn, evaluate, log. It sequences; the maths is elsewhere.
 
+    with an engine of its own     outside.py
     one step, scores, report      practice.py, which goes through the next lines
     conversations -> plans        episodes/curriculum.py, episodes/rerollout.py
     plans -> rewarded trees       episodes/group.py
@@ -29,7 +30,6 @@ from fairmem.episodes import (
     Progress,
     after_step,
     build_runner,
-    engine_side,
     first,
     needs_teacher,
     next_step,
@@ -38,7 +38,6 @@ from fairmem.episodes import (
     validates,
 )
 from fairmem.errors import ConfigError
-from fairmem.eval import evaluate, make_header, report_run
 from fairmem.learner import (
     Backbones,
     load_latest,
@@ -49,8 +48,9 @@ from fairmem.learner import (
     save_checkpoint,
     save_weights,
 )
-from fairmem.learner.engines import EMBEDDED, Engine, Job, open_engine
-from fairmem.policy import Policy, open_ready, open_writers
+from fairmem.learner.engines import EMBEDDED, open_engine
+from fairmem.outside import run_outside
+from fairmem.policy import Policy, open_ready
 from fairmem.practice import MemoryPractice, Practice
 from fairmem.runlog import RunLog, Sink, TensorBoardSink, WandbSink
 from fairmem.trace import Role
@@ -85,7 +85,8 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
     """
     outside = open_engine(engine, recipe)
     if outside is not None:
-        return _run_outside(outside, Job(recipe, folder, resume, engine_side.__name__, tuple(options)))
+        print(run_outside(outside, recipe, folder, resume, options))
+        return 0
     if options:
         raise ConfigError(f"engine option '{options[0]}': the embedded engine has none; its settings are recipe keys")
     bench = _open(recipe, folder)
@@ -114,35 +115,6 @@ def run(recipe: Recipe, folder: Path, resume: bool = False, engine: str = EMBEDD
         bench.practice.close()
     print(bench.practice.report())
     return 0
-
-
-def _run_outside(engine: Engine, job: Job) -> int:
-    """The same run with an engine that owns the training loop: evaluate, train there, evaluate what it exported."""
-    recipe, folder = job.recipe, job.folder
-    check_rule(recipe)
-    conversations = Conversations(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_resolved(recipe, folder / RESOLVED)
-    _evaluate_model(recipe, folder, conversations, "before", recipe.model.path)
-    engine.train(job)
-    _evaluate_model(recipe, folder, conversations, "after", str(folder / "model"))
-    print(report_run(folder))
-    return 0
-
-
-def _evaluate_model(recipe: Recipe, folder: Path, conversations: Conversations, when: str, model: str) -> None:
-    """Evaluate a model that no engine holds, unless that is done already; it is let go again afterwards."""
-    talks = conversations.test or conversations.validation
-    path = folder / f"eval_{when}.jsonl"
-    if path.exists() or not talks:
-        return
-    answering = recipe.answerer
-    local: dict[str, Any] = {"device": recipe.model.device, "dtype": recipe.model.dtype, "batch": recipe.rollout.batch}
-    answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
-    policies = open_writers(model, "", answering.api_key_env, **local)
-    runner = build_runner(recipe, {**policies, "answerer": answerer})
-    header = make_header(recipe, runner, recipe.data.source, policies["manager"].name, answerer.name)
-    evaluate(runner, talks, header).save(path)
 
 
 def _open(recipe: Recipe, folder: Path) -> _Workbench:

@@ -60,16 +60,18 @@ def run(args: argparse.Namespace) -> int:
 def interrupted(args: argparse.Namespace) -> str:
     """What a stopped run leaves behind."""
     folder = args.out / _recipe(args).name
-    steps = read_metrics(folder / "metrics.jsonl")
+    trained = [folder, *folder.glob("stages/*")]  # an engine with a loop of its own has a folder per stage
+    steps = [row["step"] for place in trained for row in read_metrics(place / "metrics.jsonl")]
     if not steps:
         return "nothing was trained yet"
-    kept = f"{folder} holds the metrics up to step {steps[-1]['step']}"
-    root = folder / CHECKPOINTS
-    found = [path for pattern in _CHECKPOINTS for path in root.glob(pattern)]
+    kept = f"{folder} holds the metrics up to step {max(steps)}"
+    roots = [place / CHECKPOINTS for place in trained]
+    found = [(path, root) for root in roots for pattern in _CHECKPOINTS for path in root.glob(pattern)]
     if not found:
         return f"{kept}, but no checkpoint was written yet"
-    newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return f"{kept} and the checkpoint {newest.relative_to(root)}; go on with --resume"
+    newest, root = max(found, key=lambda pair: (pair[0].stat().st_mtime_ns, pair[0].name))
+    shown = newest.relative_to(root if root.parent == folder else folder)
+    return f"{kept} and the checkpoint {shown}; go on with --resume"
 
 
 def check_resumable(recipe: Recipe, folder: Path) -> None:

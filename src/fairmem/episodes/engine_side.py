@@ -3,12 +3,16 @@
 An engine that owns the training loop (verl, TRL) calls these two from its own processes, each of which opens the run's
 resolved recipe for itself: `Rollouts` where episodes are played, `Journal` where steps are counted. `fairmem.learner`
 does not know this module; the run names it (see `fairmem.learner.engines`).
+
+An engine counts the steps of its own run from 0. Where that is one stage of several (`fairmem.outside`), `begin_at` has
+left in its folder how many were done before, so that conversations, seeds and lines are those of the whole run.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,15 +24,30 @@ from fairmem.episodes.collect import collect, keep_trace, tree_plans
 from fairmem.episodes.curriculum import Conversations
 from fairmem.episodes.executor import Wave, WaveStats
 from fairmem.episodes.group import RunReport
-from fairmem.episodes.stages import steps_of
+from fairmem.episodes.stages import StepPlan, steps_of
 from fairmem.episodes.step_metrics import sampled_tokens, step_metrics, step_timing
 from fairmem.learner.engines import Rolled
 from fairmem.policy import Family, Policy, Reply, SampleRequest, open_ready
+from fairmem.replace import replace_text
 from fairmem.runlog import RunLog
 from fairmem.trace import EpisodeTree, Role
 
+_FIRST = "first_step"
+"""The file that says with which step of the whole run the folder's own step 0 begins; without it, with 0."""
 _COUNTS = ("wave_seconds", "quiz_seconds", "quiz_items", "op_items", "local_groups", "identical_groups")
 """Fields of `RunReport` that add up over conversations and travel between processes."""
+
+
+def begin_at(folder: Path, step: int) -> None:
+    """Note that the run in `folder` begins with `step` (from 0) of a run of several stages."""
+    replace_text(folder / _FIRST, f"{step}\n")
+
+
+def _steps(recipe: Recipe, folder: Path) -> list[StepPlan]:
+    """The steps of the run in `folder`, numbered as in the whole run."""
+    path = folder / _FIRST
+    first = int(path.read_text(encoding="utf-8")) if path.is_file() else 0
+    return [replace(plan, step=first + plan.step) for plan in steps_of(recipe)]
 
 
 class Rollouts:
@@ -40,7 +59,7 @@ class Rollouts:
 
     def __init__(self, folder: Path) -> None:
         self.recipe = load_recipe(folder / RESOLVED)
-        self._steps = steps_of(self.recipe)
+        self._steps = _steps(self.recipe, folder)
         self._conversations = Conversations(self.recipe)
         answering, model = self.recipe.answerer, self.recipe.model
         local: dict[str, Any] = {"device": model.device, "dtype": model.dtype, "batch": self.recipe.rollout.batch}
@@ -48,7 +67,7 @@ class Rollouts:
         self._answerer: Policy = _OneAtATime(opened)
 
     def roll(self, step: int, index: int, policy: Policy) -> Rolled:
-        """The tree of conversation `index` of `step` (both from 0), sampled by `policy` in all roles that write memory.
+        """The tree of conversation `index` of the engine's `step` (both from 0), which `policy` writes in all roles.
 
         Raises:
             FairmemError: an episode cannot be run or rewarded.
@@ -57,7 +76,7 @@ class Rollouts:
         recipe = self.recipe.at(plan.stage)
         policies: dict[Role, Policy] = dict.fromkeys(("extractor", "manager", "single"), policy)
         runner = build_runner(recipe, {**policies, "answerer": self._answerer})
-        collected = collect(runner, recipe, [tree_plans(recipe, self._conversations, plan)[index]], step)
+        collected = collect(runner, recipe, [tree_plans(recipe, self._conversations, plan)[index]], plan.step)
         (tree,) = collected.trees
         report = collected.report
         facts: dict[str, Any] = {
@@ -74,14 +93,16 @@ class Journal:
 
     Args:
         folder: Of the run.
-        done: Steps that are done; lines of later ones are cut away. None for a run that has just begun.
+        done: Steps of it that are done; lines of later ones are cut away. None for a run that has just begun.
     """
 
     def __init__(self, folder: Path, done: int | None = None) -> None:
         self._folder = folder
         self._recipe: Recipe = load_recipe(folder / RESOLVED)
-        self._steps = steps_of(self._recipe)
-        self._log = RunLog(folder, len(self._steps), done)
+        self._steps = _steps(self._recipe, folder)
+        first = self._steps[0].step
+        before = first + done if done is not None else first or None
+        self._log = RunLog(folder, first + len(self._steps), before)
 
     def __enter__(self) -> Journal:
         self._log.__enter__()
@@ -98,7 +119,7 @@ class Journal:
         """Write down a step that is done.
 
         Args:
-            step: From 0.
+            step: Of the engine's, from 0.
             facts: Those of `Rollouts.roll` for each of its conversations, in any order.
             learned: Metrics of the update, named as in `Learner.step`.
             seconds: `rollout` and `learn`, wall clock.
@@ -117,8 +138,8 @@ class Journal:
             metrics["stage_end"] = "steps"
         learned = {**learned, "seconds": seconds["learn"]}
         timing = step_timing(0.0, seconds["rollout"], learned, report, seconds["rollout"] + seconds["learn"])
-        self._log.log(step + 1, metrics, timing)
-        keep_trace(self._folder, self._recipe, step, trees, report)
+        self._log.log(plan.step + 1, metrics, timing)
+        keep_trace(self._folder, self._recipe, plan.step, trees, report)
 
 
 class _OneAtATime:

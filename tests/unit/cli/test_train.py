@@ -66,3 +66,13 @@ def test_an_interrupted_run_says_up_to_which_step_it_is_kept(recipe: Path, tmp_p
     for step in (1, 2):
         (tmp_path / "small" / "checkpoints" / f"step-{step:06d}").mkdir(parents=True)
     assert train.interrupted(args).endswith("up to step 2 and the checkpoint step-000002; go on with --resume")
+
+
+def test_of_a_run_that_is_trained_stage_by_stage_the_last_stage_is_named(recipe: Path, tmp_path: Path) -> None:
+    args = parse(["train", str(recipe), "--out", str(tmp_path), "--engine", "verl"])
+    for stage, step in ((1, 2), (2, 3)):
+        folder = tmp_path / "small" / "stages" / str(stage)
+        (folder / "checkpoints" / "verl" / "global_step_1").mkdir(parents=True)
+        (folder / "metrics.jsonl").write_text(f'{{"step": {step}}}\n')
+    said = train.interrupted(args)
+    assert said.endswith("up to step 3 and the checkpoint stages/2/checkpoints/verl/global_step_1; go on with --resume")

@@ -9,7 +9,7 @@ from fairmem.planning import Plan, Setup, as_values, compared, comparison, page,
 
 RECIPE = load_recipe(
     "memory_r2_qwen2.5_3b",
-    ["stages=[{sessions = 2, steps = 3}]", "agents.chunks_per_session=2", "data.path=absent.json"],
+    ["stages=[{sessions = 2, steps = 3}]", "agents.chunks_per_session=2", "data.path=absent.json", "eval.every=2"],
 )
 
 
@@ -30,7 +30,7 @@ def test_a_page_says_what_was_planned_from_what_and_that_nothing_was_run(plans: 
     assert text.startswith("memory_r2_qwen2.5_3b on 8xH100, engine verl. Estimated; nothing was run.")
     assert "3.09 B parameters, 36,864 bytes of cache per token" in text
     assert "averages of LoCoMo" in text and "changed efficiency.decode=0.4" in text
-    assert "answerer unknown" in text and "verl refuses: eval.every is 5" in text
+    assert "answerer unknown" in text and "verl refuses: eval.every is 2" in text
     assert "  fits" in text and "GPU hours (evaluations not counted)" in text
 
 

@@ -11,7 +11,7 @@ from fairmem.planning.workload import workload
 
 RECIPE = load_recipe(
     "memory_r2_qwen2.5_7b",
-    ["stages=[{sessions = 2, steps = 3}]", "agents.chunks_per_session=2", "data.path=absent.json"],
+    ["stages=[{sessions = 2, steps = 3}]", "agents.chunks_per_session=2", "data.path=absent.json", "eval.every=2"],
 )
 VERL = Setup(read_machine("8xH100"), "verl")
 
@@ -88,7 +88,7 @@ def test_a_wrong_option_is_refused(work: Workload, option: str, expected: str) -
 
 def test_what_verl_would_refuse_of_the_recipe_is_told_beside_the_plan(work: Workload) -> None:
     refused = planned(work, VERL).refused
-    assert any("eval.every is 5" in reason for reason in refused)
+    assert any("eval.every is 2" in reason for reason in refused)
     assert not any("stages" in reason for reason in refused)  # this one has a single stage
     assert planned(work, Setup(read_machine("H200"))).refused == ()
 

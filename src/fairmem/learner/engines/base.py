@@ -140,20 +140,17 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"data.source is '{SMALL_WORLD}'",
         f"{only} trains tool users; {engine} rolls out conversations",
     )
-    yield (
-        len(stages) != 1,
-        f"the recipe has {len(stages)} stages with steps",
-        f"{only} goes through several; {engine} trains one at a time, give stages=[{{...}}]",
-    )
+    yield not stages, "the recipe has no stage with steps", f"{engine} trains steps, give stages=[{{steps = N, ...}}]"
     yield (
         any(stage.tokens for stage in stages),
         "a stage has a budget of tokens",
         f"{only} counts them; {engine} trains a number of steps, use stages=[{{steps = N}}]",
     )
+    longest = max((stage.steps for stage in stages), default=0)
     yield (
-        bool(recipe.eval.every),
+        0 < recipe.eval.every < longest,
         f"eval.every is {recipe.eval.every}",
-        f"{only} validates during training; {engine} evaluates before and after, use eval.every=0",
+        f"{only} validates within a stage; {engine} at the end of each: use eval.every={longest}, or 0 for never",
     )
     yield (
         model.backbones != "shared",
@@ -170,6 +167,11 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         model.reference not in ("start", "stage"),
         f"model.reference is '{model.reference}'",
         f"{engine} compares with the run's first weights only; use model.reference=start",
+    )
+    yield (
+        len(stages) > 1 and recipe.learner.kl > 0 and model.reference == "start",
+        "model.reference is 'start' with several stages",
+        f"{engine} compares with the weights a stage begins with; use model.reference=stage",
     )
     yield (
         model.lora_rank > 0,

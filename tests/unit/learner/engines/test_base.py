@@ -28,9 +28,13 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("overrides", "found"),
     [
-        (["stages=[{sessions = 1, steps = 1}, {sessions = 2, steps = 1}]"], "2 stages"),
+        (["stages=[{sessions = 1, steps = 0}]"], "the recipe has no stage with steps"),
         (["stages=[{steps = 1, tokens = 9}]"], "a stage has a budget of tokens"),
-        (["eval.every=1"], "eval.every is 1"),
+        (
+            ["stages=[{steps = 4}]", "eval.every=3"],
+            "eval.every is 3, but only --engine embedded validates within a stage",
+        ),
+        (["stages=[{steps = 1}, {steps = 2}]"], "model.reference is 'start' with several stages"),
         (["model.backbones=separate"], "model.backbones is 'separate'"),
         (["model.train=manager"], "model.train is 'manager'"),
         (["model.reference=some/folder"], "model.reference is 'some/folder'"),
@@ -47,6 +51,22 @@ def test_what_an_engine_cannot_do_is_refused_with_the_key_and_the_way_out(
         open_engine(engine, recipe(*overrides))
     said = str(caught.value)
     assert found in said and ", but " in said and "\n" not in said
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "embedded"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["stages=[{steps = 1}, {steps = 2}]", "model.reference=stage"],
+        ["stages=[{steps = 1}, {steps = 2}]", "learner.kl=0"],
+        ["stages=[{steps = 4}, {steps = 2}]", "eval.every=4", "model.reference=stage"],
+    ],
+)
+def test_stages_and_a_score_at_their_ends_are_no_reason_to_refuse(engine: str, overrides: list[str]) -> None:
+    try:
+        open_engine(engine, recipe(*overrides))
+    except MissingExtraError:  # said after every refusal
+        assert importlib.util.find_spec(engine) is None
 
 
 @pytest.mark.parametrize(
