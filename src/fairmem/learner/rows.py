@@ -65,7 +65,10 @@ class Row:
 
 
 def rows_of(tree: EpisodeTree, credit: Credit) -> list[Row]:
-    """The turns of `tree` that have credit, as rows, in the order of the tree."""
+    """The turns of `tree` that have credit, as rows, in the order of the tree.
+
+    A step may visit a conversation twice, so the tree's seed is part of what its groups are called.
+    """
     rows: list[Row] = []
     for branch in tree.branches:
         for turn in branch.turns:
@@ -78,7 +81,7 @@ def rows_of(tree: EpisodeTree, credit: Credit) -> list[Row]:
                 row,
                 advantage=earned.advantage,
                 weight=earned.weight,
-                group=credit.groups[key],
+                group=f"{credit.groups[key]}#{tree.seed}",
                 advantages=credit.tokens.get(key),
             )
             rows.append(row if judged is None else replace(row, value=judged.value, target=judged.target))

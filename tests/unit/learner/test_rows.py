@@ -31,10 +31,15 @@ def test_rows_carry_the_sampled_tokens_and_the_credit_of_their_turn() -> None:
         ("b1", (5, 6), (7, 1), (-0.5, -0.25), 0.5, 1.0),
     ]
     assert {(r.group, r.kind, r.role, r.session, r.chunk, r.policy_version) for r in rows} == {
-        ("c/global/1", "global", "extractor", 1, 2, 9)
+        ("c/global/1#0", "global", "extractor", 1, 2, 9)
     }
     assert rows[0].tokens == 4
     check_rows(rows)
+    # The same conversation once more in the step, where the first rollout did better: its groups are others.
+    again = tree.model_copy(update={"seed": 1, "branches": (branch(0, 1.0), branch(1, 0.0))})
+    both = [*rows, *rows_of(again, assign(again, "grpo", CreditConfig(scale="mean")))]
+    assert [row.advantage for row in both] == [-0.5, 0.5, 0.5, -0.5]
+    check_rows(both)
 
 
 @pytest.mark.parametrize(
