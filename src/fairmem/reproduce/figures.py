@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.errors import MissingExtraError
+from fairmem.reproduce.page import score_name
 
 _INK, _LINE, _WIN, _LOSS = "#1c2331", "#8fa3b8", "#3f7fe8", "#c23b5a"
 
@@ -31,7 +32,9 @@ def draw_differences(found: Mapping[str, Any], png: Path) -> None:
         axes.axvline(0, color=_INK, linewidth=0.8)
         axes.set_yticks(range(len(arms)), [arm["name"] for arm in arms], fontsize=8)
         axes.set_ylim(len(arms) - 0.4, -0.6)
-        axes.set_title(f"{group['title']}: F1 less that of {group['baseline']}", loc="left", fontsize=9)
+        axes.set_title(
+            f"{group['title']}: {score_name(group)} less that of {group['baseline']}", loc="left", fontsize=9
+        )
         _plain(axes)
     figure.savefig(png, format="png", dpi=130, facecolor="white", metadata={"Software": None})
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fairmem.metrics import f1_signature
+
 DIFFERENCES, FRONTIER = "reproduce-differences.png", "reproduce-frontier.png"
 """Names of the figures, beside the page."""
 
 _HEAD = (
-    "| arm | F1 | less the baseline's | verdict | by seed | p | evidence lost | memory / dialogue | steps "
-    "| calls per step | seconds |"
+    "| arm | {score} | risen by | less the baseline's | verdict | by seed | p | evidence lost | memory / dialogue "
+    "| steps | calls per step | seconds |"
 )
 _COMMON_HEAD = (
-    "| arm | recipe | F1 | risen by | less the baseline's | verdict | by seed | p | tokens of the memory "
+    "| arm | recipe | {score} | risen by | less the baseline's | verdict | by seed | p | tokens of the memory "
     "| operations per conversation | tokens per answer | steps | seconds |"
 )
 
@@ -33,7 +35,8 @@ def page(found: Mapping[str, Any]) -> str:
         "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
         "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
         "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of "
-        "0. *Calls per step* are sequential generate calls of the trained model, whatever the batch.",
+        "0; *risen by* is the difference to the model before training. *Calls per step* are sequential generate calls "
+        "of the trained model, whatever the batch.",
         "",
         f"![Differences to the baseline of each group]({DIFFERENCES})",
     ]
@@ -51,6 +54,12 @@ def verdict(difference: Mapping[str, Any] | None) -> str:
     return "worse" if difference["high"] < 0 else "no difference shown"
 
 
+def score_name(group: Mapping[str, Any]) -> str:
+    """What its arms are scored by: `F1` or `EM`."""
+    variant = group["arms"][0]["settings"]["reward"]["f1"] if group["test"] is None else group["test"]["score"]
+    return str(f1_signature(variant)).partition("[")[0]
+
+
 def _progress(groups: Sequence[Mapping[str, Any]]) -> str:
     done, planned = (sum(group[key] for group in groups) for key in ("finished", "runs"))
     return f"{done} of {planned} runs are finished."
@@ -58,6 +67,7 @@ def _progress(groups: Sequence[Mapping[str, Any]]) -> str:
 
 def _group(group: Mapping[str, Any]) -> list[str]:
     head, row = (_HEAD, _row) if group["test"] is None else (_COMMON_HEAD, _common_row)
+    head = head.format(score=score_name(group))
     lines = [f"## {group['title']}", "", group["asks"], "", *_tested(group["test"])]
     lines += [f"Each run samples {group['budget']:,} tokens. {_progress([group])}", ""]
     lines += ["```bash", group["command"], "```", "", head]
@@ -107,9 +117,8 @@ def _tested(test: Mapping[str, Any] | None) -> list[str]:
         return []
     return [
         f"All are tested on the same {test['conversations']} conversations of {test['sessions']} sessions, whatever "
-        f"their recipe tests, answered by `{test['answerer']}` and scored by `{test['score']}`; *risen by* is the "
-        "difference to the model and agents before training. Operations are those that changed the memory; tokens per "
-        "answer are what the answerer reads and writes for a question.",
+        f"their recipe tests, answered by `{test['answerer']}` and scored by `{test['score']}`. Operations are those "
+        "that changed the memory; tokens per answer are what the answerer reads and writes for a question.",
         "",
     ]
 
@@ -146,6 +155,7 @@ def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     cells = [
         _named(group, arm),
         interval(arm["f1"], ".3f"),
+        interval(arm["gain"], "+.3f"),
         *_compared(group, arm),
         interval(arm["m_fail"], ".3f"),
         interval(arm["share"], ".3f"),

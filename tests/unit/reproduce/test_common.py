@@ -154,7 +154,7 @@ def test_the_matrix_of_the_four_systems_ships_and_its_arms_can_run(tmp_path: Pat
     made = load_matrix(Path("recipes"))
     assert [group.name for group in made.groups] == ["systems", "memory_r1", "questions"] and len(made.seeds) >= 5
     runs = plan_runs(made, [0], tmp_path)
-    assert {run.tokens for run in runs} == {made.budget} and len({str(run.test) for run in runs}) == 1
+    assert {run.tokens for run in runs} == {made.budget} and len({str(run.test) for run in runs}) == 2
     systems = [run.recipe for run in runs if any(group == "systems" for group, _ in run.arms)]
     assert systems == ["memory_r2_small", "memory_r1_grpo", "memory_r1_ppo", "mem_alpha_small"]
     asked = {
@@ -163,6 +163,7 @@ def test_the_matrix_of_the_four_systems_ships_and_its_arms_can_run(tmp_path: Pat
         for group, arm in run.arms
         if group == "questions"
     }
-    assert asked == {"questions_152": 152, "questions_1520": 1520}
+    assert asked == {"questions_152": 152, "questions_1520": 1520, "questions_unlimited": 0}
+    assert {run.test is None for run in runs if run.arms[0][0] == "questions"} == {True}  # one recipe, and its own test
     with pytest.raises(ConfigError, match=r"shipped: matrix, recipes"):
         load_matrix(tmp_path / "none.toml")

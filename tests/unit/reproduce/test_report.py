@@ -59,7 +59,8 @@ def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -
     logo = found["groups"][0]["arms"][1]
     text = page(found)
     assert text.count("4 of 6 runs are finished") == 2 and "- missing: `grpo`, seed 2: out of memory" in text
-    assert "| **grpo** | 0.375 [-1.213, 1.963] | baseline |" in text
+    # From 0.125 by 0.125 and 0.375: deviation 0.176777, of the mean 0.125, times 12.7062 is 1.588.
+    assert "| **grpo** | 0.375 [-1.213, 1.963] | +0.250 [-1.338, +1.838] | baseline |" in text
     assert "| no difference shown | +0.250 +0.125 | 0.500 |" in text
     for low, high, word in ((0.1, 0.2, "better"), (-0.2, -0.1, "worse")):
         logo["difference"] |= {"mean": (low + high) / 2, "low": low, "high": high}
@@ -68,10 +69,17 @@ def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -
     assert "| no interval |" in page(found)
 
 
+def test_the_page_names_the_score_of_a_group(found: dict[str, Any]) -> None:
+    assert page(found).count("| arm | F1 | risen by |") == 1
+    for arm in found["groups"][0]["arms"]:
+        arm["settings"]["reward"]["f1"] = "exact"
+    assert page(found).count("| arm | EM | risen by |") == 1
+
+
 def test_an_arm_without_any_run_is_on_the_page_all_the_same(tmp_path: Path) -> None:
     made = matrix(tmp_path).only(["credit"])
     empty = report(made, plan_runs(made, [0], tmp_path), {})
-    assert "| logo | - | - | no interval |  |" in page(empty) and empty["groups"][0]["frontier"] is None
+    assert "| logo | - | - | - | no interval |  |" in page(empty) and empty["groups"][0]["frontier"] is None
     draw_differences(empty, tmp_path / "differences.png")
     assert not draw_frontier(empty, tmp_path / "frontier.png") and not (tmp_path / "frontier.png").exists()
 
