@@ -15,6 +15,7 @@ PRINTED = {
     "memory_r2_small": "README.md",
     "memory_r1_grpo": "docs/guide/memory-r1.md",
     "memory_r1_ppo": "docs/guide/memory-r1.md",
+    "memory_r1_bc": "docs/guide/memory-r1.md",
     "mem_alpha_small": "docs/guide/mem-alpha.md",
 }
 """Recipe -> the document that prints its study, `docs/results/RECIPE.json`."""

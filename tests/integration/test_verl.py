@@ -98,6 +98,23 @@ def test_loss_and_gradient_are_the_embedded_runs(runs: Path) -> None:
         assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-6), name
 
 
+def test_a_curriculum_goes_through_its_stages_as_without_an_engine(tmp_path: Path) -> None:
+    staged = ["stages=[{sessions = 1, steps = 1}, {sessions = 2, steps = 1}]", "model.reference=stage", "eval.every=1"]
+    staged += ["data.validation_conversations=1", "learner.kl=0.1"]
+    for name, engine in (("embedded", ()), ("verl", ("--engine", "verl"))):
+        process = start(tmp_path, name, *staged, *engine)
+        errors = process.communicate(timeout=900)[1]
+        assert process.returncode == 0, errors
+    ours, theirs = lines(tmp_path / "verl"), lines(tmp_path / "embedded")
+    assert [line["stage"] for line in ours] == ["stage 1 (1 sessions)", "stage 2 (2 sessions)"]
+    for here, there in zip(ours, theirs, strict=True):
+        more = ("step", "stage", "stage_end", "val_f1", "val_m_fail")
+        assert {name: here[name] for name in (*SAME, *more)} == {name: there[name] for name in (*SAME, *more)}
+        for name in ("loss", "grad_norm", "kl"):  # a stage's first step is at its own reference
+            assert here[name] == pytest.approx(there[name], rel=1e-3, abs=1e-6), name
+    assert (tmp_path / "verl" / "model" / "model.safetensors").is_file()
+
+
 def test_the_engines_agree_on_loss_gradient_and_logprobs() -> None:
     command = [sys.executable, "benchmarks/engine_parity.py", "--workers", "1", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
