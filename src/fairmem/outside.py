@@ -26,6 +26,7 @@ from fairmem.eval import EvalResult, evaluate, make_header, report_run, validati
 from fairmem.learner.engines import Engine, Job
 from fairmem.policy import open_ready, open_writers, read_about
 from fairmem.policy.model_folder import ABOUT
+from fairmem.policy.torch_setup import release_memory
 from fairmem.replace import replace_text
 from fairmem.runlog import read_metrics
 from fairmem.types import Conversation
@@ -134,12 +135,17 @@ def _evaluated(recipe: Recipe, talks: Sequence[Conversation], model: str, path: 
     """The evaluation at `path`; made, of a model that no engine holds, unless that is done already."""
     if path.exists():
         return EvalResult.load(path)
+    result = _evaluate(recipe, talks, model)
+    result.save(path)
+    release_memory()  # the engine is next
+    return result
+
+
+def _evaluate(recipe: Recipe, talks: Sequence[Conversation], model: str) -> EvalResult:
     answering = recipe.answerer
     local: dict[str, Any] = {"device": recipe.model.device, "dtype": recipe.model.dtype, "batch": recipe.rollout.batch}
     answerer = open_ready(answering.path, answering.base_url, answering.api_key_env, **local)
     policies = open_writers(model, "", answering.api_key_env, **local)
     runner = build_runner(recipe, {**policies, "answerer": answerer})
     header = make_header(recipe, runner, recipe.data.source, policies["manager"].name, answerer.name)
-    result = evaluate(runner, talks, header)
-    result.save(path)
-    return result
+    return evaluate(runner, talks, header)

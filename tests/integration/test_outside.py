@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 pytest.importorskip("torch", reason="the training engine is the extra 'train'")
 
 from fairmem.config import Recipe
+from fairmem.episodes import Conversations
 from fairmem.errors import EngineError
 from fairmem.learner import Learner, export
 from fairmem.learner.engines import Job
 from fairmem.learner.engines.base import open_journal, open_rollouts
-from fairmem.outside import run_outside
+from fairmem.outside import _evaluated, run_outside
 from fairmem.policy import folder_of, read_about
 from fairmem.policy.hf import HFPolicy
 from fairmem.policy.model_folder import read_family
@@ -122,6 +124,22 @@ def test_a_rule_that_is_not_reached_stops_after_the_stage(tmp_path: Path, capsys
     assert "NOT PROMOTED" in capsys.readouterr().err
     weights = "model/model.safetensors"
     assert (tmp_path / weights).read_bytes() == (tmp_path / "stages" / "1" / weights).read_bytes()
+
+
+def test_an_evaluation_leaves_no_model_in_the_way_of_the_engine(tmp_path: Path) -> None:
+    from transformers import PreTrainedModel
+
+    def held() -> int:
+        return sum(issubclass(type(thing), PreTrainedModel) for thing in gc.get_objects())
+
+    recipe = tiny("data.validation_conversations=1")
+    talks, before = Conversations(recipe).validation, held()
+    gc.disable()  # what goes, goes by itself or by `release_memory`
+    try:
+        _evaluated(recipe, talks, "bundled", tmp_path / "eval.jsonl")
+        assert held() == before
+    finally:
+        gc.enable()
 
 
 def test_one_stage_that_is_not_validated_is_trained_in_the_folder_of_the_run(tmp_path: Path) -> None:

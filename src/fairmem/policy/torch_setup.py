@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -23,6 +25,14 @@ def import_torch() -> ModuleType:
         if find_spec(package) is None:
             raise MissingExtraError.of(package, "train", "running a model in this process")
     return import_module("torch")
+
+
+def release_memory() -> None:
+    """Give back the GPU memory of models that are gone: torch would keep it, and the next one is in another process."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def multiplies_bfloat16(device: str) -> bool:
