@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairmem import planted, reproduce
+from fairmem import lengths, planted, reproduce
 from fairmem.config import changed, load_recipe
 from fairmem.study import seeds_table, weights_digest
 
@@ -16,6 +16,7 @@ PRINTED = {
     "memory_r1_grpo": "docs/guide/memory-r1.md",
     "memory_r1_ppo": "docs/guide/memory-r1.md",
     "memory_r1_bc": "docs/guide/memory-r1.md",
+    "memory_r1_answerer": "docs/guide/memory-r1.md",
     "mem_alpha_small": "docs/guide/mem-alpha.md",
 }
 """Recipe -> the document that prints its study, `docs/results/RECIPE.json`."""
@@ -86,6 +87,17 @@ def test_the_runs_of_a_stored_report_are_of_the_matrix_and_the_models_that_ship(
         known = sum(run.row is not None for run in runs)
         assert (known, len(runs)) == (group["finished"], group["runs"])
         assert len(group["arms"]) == len(one.groups[0].arms)
+
+
+@pytest.mark.parametrize("folder", ["lengths-oracle", "lengths-mem_alpha"])
+def test_the_table_of_lengths_is_made_from_its_measurements_and_the_guide_prints_the_longest(folder: str) -> None:
+    path = ROOT / "docs" / "results" / folder / "lengths.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == lengths.report(found)
+    assert list(found["lengths"]) == ["30000", "100000", "400000", "1000000"]
+    guide = (ROOT / "docs" / "guide" / "mem-alpha.md").read_text(encoding="utf-8")
+    assert folder in guide and f"{found['lengths']['1000000']['entries']:,}" in guide
+    assert f"{found['lengths']['1000000']['score'][0]:.2f}" in guide
 
 
 def test_the_readme_prints_the_comparisons_of_the_ablations() -> None:
