@@ -166,7 +166,7 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
     yield (
         model.reference not in ("start", "stage"),
         f"model.reference is '{model.reference}'",
-        f"{engine} compares with the run's first weights only; use model.reference=start",
+        f"{engine} compares with the weights a stage begins with; use model.reference=stage",
     )
     yield (
         len(stages) > 1 and recipe.learner.kl > 0 and model.reference == "start",
