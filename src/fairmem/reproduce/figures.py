@@ -62,7 +62,13 @@ def draw_frontier(found: Mapping[str, Any], png: Path) -> bool:
         axes.plot([a["share"]["mean"] for a in front], [a["f1"]["mean"] for a in front], color=_WIN, linewidth=1.2)
         knee = known[group["frontier"]["knee"]]
         axes.plot(
-            [knee["share"]["mean"]], [knee["f1"]["mean"]], "o", markersize=11, mfc="none", mec=_LOSS, label="knee"
+            [knee["share"]["mean"]],
+            [knee["f1"]["mean"]],
+            "o",
+            markersize=11,
+            mfc="none",
+            mec=_LOSS,
+            label="knee" if group["frontier"]["bends"] else "looked at",
         )
         for name, line in (("goal", "--"), ("reference", ":")):
             axes.axvline(group["frontier"][name], color=_LINE, linestyle=line, linewidth=1, label=name)

@@ -2,9 +2,10 @@
 
 Size is live entries' tokens as a share of the dialogue's. The front holds every point that no other point beats in both
 (a smaller or equal memory with a higher or equal score). With both axes scaled to [0, 1] over the front, the knee is
-its point farthest above the chord from its smallest to its largest memory; the smallest memory wins a tie, and where
-nothing lies above the chord. Source: Satopaa et al., Finding a "Kneedle" in a Haystack (ICDCSW 2011), without their
-smoothing: a front has few points here.
+its point farthest above the chord from its smallest to its largest memory; the smallest memory wins a tie. Where
+nothing lies above the chord there is no knee, and every token that is given up costs score: then the largest memory of
+the front within `GOAL` stands in its place, or the smallest. Source: Satopaa et al., Finding a "Kneedle" in a Haystack
+(ICDCSW 2011), without their smoothing: a front has few points here.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ class Point(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """The front, smallest memory first, and its knee."""
+    """The front, smallest memory first, its knee or what stands in its place, and whether it has one."""
 
     front: tuple[Point, ...]
     knee: Point
+    bends: bool
 
 
 def frontier(points: Sequence[Point]) -> Frontier:
@@ -53,5 +55,9 @@ def frontier(points: Sequence[Point]) -> Frontier:
         along = (point.share - first.share) / (last.share - first.share)
         return (point.f1 - first.f1) / (last.f1 - first.f1) - along
 
-    # Rounded, so that noise in the last digit does not move the knee away from the smallest memory.
-    return Frontier(tuple(front), max(front, key=lambda p: (round(above(p), 9), -p.share)))
+    # Rounded, so that noise in the last digit does not make a knee.
+    knee = max(front, key=lambda p: (round(above(p), 9), -p.share))
+    if round(above(knee), 9) > 0:
+        return Frontier(tuple(front), knee, True)
+    within = [point for point in front if point.share <= GOAL]
+    return Frontier(tuple(front), within[-1] if within else first, False)

@@ -82,19 +82,30 @@ def _group(group: Mapping[str, Any]) -> list[str]:
             "",
             f"![F1 against the size of the memory]({FRONTIER})",
             "",
-            f"Best at their size are {front}. The knee, the point of these farthest above the straight line from the "
-            f"smallest memory to the largest with both axes scaled to their range, is `{group['frontier']['knee']}`.",
+            f"Best at their size: {front}. {_knee(group['frontier'])}",
             "",
             _size(group["frontier"]),
         ]
     return lines
 
 
+def _knee(front: Mapping[str, Any]) -> str:
+    line, knee = "the straight line from the smallest memory to the largest", f"`{front['knee']}`"
+    if front["bends"]:
+        return f"The knee, farthest above {line} with both axes scaled to their range, is {knee}."
+    if len(front["front"]) == 1:
+        return "No other arm has a smaller memory or a higher F1."
+    return (
+        f"No arm lies above {line}, so there is no knee: what is given up of the memory costs score all along. "
+        f"Looked at instead is {knee}, the largest of these that keeps to the goal (the smallest, if none does)."
+    )
+
+
 def _size(front: Mapping[str, Any]) -> str:
     """How large the memory is at the knee, against the goal and the reference, and what that costs."""
     share, goal, lost = front["share"], front["goal"], front["difference"]
     size = (
-        f"At the knee the memory has {share:.0%} of the dialogue's tokens (of the trained model's tokenizer); the "
+        f"There the memory has {share:.0%} of the dialogue's tokens (of the trained model's tokenizer); the "
         f"published run's had {front['reference']:.0%}, in words. "
     )
     if front["best"] == front["knee"]:

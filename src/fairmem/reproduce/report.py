@@ -127,6 +127,7 @@ def at_the_knee(
     return {
         "front": [point.name for point in front.front],
         "knee": knee.name,
+        "bends": front.bends,
         "share": knee.share,
         "best": best.name,
         "difference": over_seeds(pairs) if pairs else None,

@@ -113,6 +113,8 @@ def test_the_knee_is_held_against_the_goal_and_the_published_size(found: dict[st
     )
     assert "is not met: F1 is lower." in said(share=0.4, best="grpo", difference={**lost, "high": -0.001})
     assert "takes more seeds to tell." in said(share=0.4, best="grpo", difference={**lost, "low": None, "high": None})
+    assert "The knee, farthest above" in said(bends=True) and "No other arm has a smaller memory" in said(bends=False)
+    assert "so there is no knee" in said(bends=False, front=["grpo", "logo"])
     assert "No seed is finished in both" in said(share=0.4, best="grpo", difference=None)
 
 
@@ -123,6 +125,6 @@ def test_what_the_knee_costs_is_paired_by_seed_with_the_arm_of_the_highest_score
     for run in runs:
         finish(run.folder, 0.125, {("grpo", 0): 0.25, ("grpo", 1): 0.5}.get((run.arms[0][1], run.seed), 0.5))
     of_arm = {name: {run.seed: run for run in runs if run.arms[0][1] == name} for name in ("grpo", "logo")}
-    front = at_the_knee(Frontier((small, large), small), of_arm, {run.folder: {} for run in runs})
+    front = at_the_knee(Frontier((small, large), small, False), of_arm, {run.folder: {} for run in runs})
     # 0.25 - 0.5 and 0.5 - 0.5.
     assert (front["knee"], front["best"], front["difference"]["mean"]) == ("grpo", "logo", -0.125)
