@@ -96,8 +96,8 @@ def _knee(front: Mapping[str, Any]) -> str:
     if len(front["front"]) == 1:
         return "No other arm has a smaller memory or a higher F1."
     return (
-        f"No arm lies above {line}, so there is no knee: along the front smaller memories have lower means all the way. "
-        f"Looked at instead is {knee}, the largest of these that keeps to the goal (the smallest, if none does)."
+        f"No arm lies above {line}, so there is no knee: along the front smaller memories have lower means all the "
+        f"way. Looked at instead is {knee}, the largest of these that keeps to the goal (the smallest, if none does)."
     )
 
 
