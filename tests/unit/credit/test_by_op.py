@@ -125,7 +125,7 @@ def test_rows_carry_the_credit_of_their_tokens_and_pass_the_learners_checks() ->
     played = tree(branch(0, {0: 0.5, 1: 0.25}), branch(1, {1: 1.0}))
     rows = rows_of(played, assign(played, settings=RULE))
     check_rows(rows)
-    assert [(row.role, row.group) for row in rows] == [("extractor", "c/ops/1.0"), ("manager", "c/ops/1.0")] * 2
+    assert [(row.role, row.group) for row in rows] == [("extractor", "c/ops/1.0#0"), ("manager", "c/ops/1.0#0")] * 2
     assert rows[1].advantage == -0.0625 and rows[1].advantages is not None
     assert np.allclose(rows[1].advantages, [0.25, -0.0625, -0.375, -0.375, -0.0625])
 

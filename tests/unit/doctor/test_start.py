@@ -68,8 +68,8 @@ def test_a_gpu_that_is_there_may_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_the_engine_refuses_is_an_error(tmp_path: Path) -> None:
-    finding = found(tmp_path, "eval.every=5", engine="verl")["engine"]
-    assert finding.level == "error" and finding.found.startswith("verl refuses: eval.every is 5")
+    finding = found(tmp_path, "model.backbones=separate", engine="verl")["engine"]
+    assert finding.level == "error" and finding.found.startswith("verl refuses: model.backbones is 'separate'")
     assert found(tmp_path, engine="verl")["engine"].level == "ok"
 
 
