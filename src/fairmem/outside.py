@@ -23,12 +23,13 @@ from fairmem.config import RESOLVED, Recipe, load_recipe, save_resolved
 from fairmem.credit import check_rule
 from fairmem.episodes import Conversations, StepPlan, after_step, build_runner, engine_side, first, next_step
 from fairmem.eval import EvalResult, evaluate, make_header, report_run, validation_scores
+from fairmem.eval.runs import AFTER, BEFORE
 from fairmem.learner.engines import Engine, Job
 from fairmem.policy import open_ready, open_writers, read_about
 from fairmem.policy.model_folder import ABOUT
 from fairmem.policy.torch_setup import release_memory
 from fairmem.replace import replace_text
-from fairmem.runlog import read_metrics
+from fairmem.runlog import read_metrics, replace_metrics
 from fairmem.types import Conversation
 
 STAGES = "stages"
@@ -50,13 +51,13 @@ def run_outside(engine: Engine, recipe: Recipe, folder: Path, resume: bool, opti
     save_resolved(recipe, folder / RESOLVED)
     talks = conversations.test or conversations.validation
     if talks:
-        _evaluated(recipe, talks, recipe.model.path, folder / "eval_before.jsonl")
+        _evaluated(recipe, talks, recipe.model.path, folder / BEFORE)
     if sum(stage.steps > 0 for stage in recipe.stages) == 1 and not recipe.eval.every:
         engine.train(job)
     else:
         _train_stages(engine, job, conversations.validation)
     if talks:
-        _evaluated(recipe, talks, str(folder / "model"), folder / "eval_after.jsonl")
+        _evaluated(recipe, talks, str(folder / "model"), folder / AFTER)
     return report_run(folder)
 
 
@@ -103,7 +104,7 @@ def _put_together(run: Path, stage: Path, plan: StepPlan, end: Mapping[str, Any]
         rows = [row for row in read_metrics(run / name) if row["step"] <= plan.step] + read_metrics(stage / name)
         if name == _LOGS[0]:
             rows[-1] |= end
-        replace_text(run / name, "".join(json.dumps(row) + "\n" for row in rows))
+        replace_metrics(run / name, rows)
     for trace in sorted((stage / "trace").glob("*")):
         (run / "trace").mkdir(exist_ok=True)
         _share(trace, run / "trace" / trace.name)

@@ -11,7 +11,7 @@ import importlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ class MetricsFile:
 
     def _cut(self, resume_from: int) -> None:
         kept = [line for line in read_metrics(self.path) if line["step"] <= resume_from]
-        replace_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        replace_metrics(self.path, kept)
         self.last = kept[-1]["step"] if kept else -1
 
 
@@ -112,6 +112,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: line {number} is not the object of a step: {line.strip()[:60]}") from error
     return steps
+
+
+def replace_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Make `rows`, in rising order of steps, the whole of a metrics file."""
+    replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 class RunLog:

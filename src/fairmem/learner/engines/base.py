@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from fairmem.config import SMALL_WORLD, Recipe
+from fairmem.config import SMALL_WORLD, Recipe, StageConfig
 from fairmem.errors import ConfigError
 from fairmem.learner.rows import Row
 from fairmem.policy import Policy
@@ -127,6 +127,11 @@ def open_engine(name: str, recipe: Recipe) -> Engine | None:
             raise ConfigError(f"{found}, but {why}")
     engine.check()
     return engine
+
+
+def stage_of(recipe: Recipe) -> StageConfig:
+    """The stage that an engine is asked to train: the one with steps."""
+    return next(stage for stage in recipe.stages if stage.steps)
 
 
 def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, str]]:

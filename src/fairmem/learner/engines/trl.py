@@ -25,9 +25,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmem.config import CHECKPOINTS, LearnerConfig, Recipe, StageConfig
+from fairmem.config import CHECKPOINTS, LearnerConfig, Recipe
 from fairmem.errors import CreditError, MissingExtraError
-from fairmem.learner.engines.base import Job, Journal, Rollouts, common_refusals, open_journal, open_rollouts
+from fairmem.learner.engines.base import (
+    Job,
+    Journal,
+    Rollouts,
+    common_refusals,
+    open_journal,
+    open_rollouts,
+    stage_of,
+)
 from fairmem.learner.rows import Row, check_rows
 from fairmem.policy import folder_of
 from fairmem.policy.model_folder import load_model, read_family
@@ -151,11 +159,6 @@ def tensors_of(rows: Sequence[Row], padding: int, device: Any) -> dict[str, Any]
     }
 
 
-def _stage(recipe: Recipe) -> StageConfig:
-    """The stage that is trained: the one with steps."""
-    return next(stage for stage in recipe.stages if stage.steps)
-
-
 def _schedule(learner: LearnerConfig) -> dict[str, Any]:
     """The learning rate after the warm-up: as it is, or falling linearly to a tenth (`learner.decay_steps`)."""
     if not learner.decay_steps:
@@ -166,7 +169,7 @@ def _schedule(learner: LearnerConfig) -> dict[str, Any]:
 
 def arguments_of(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """The recipe in the words of `GRPOConfig`; checkpoints go below `folder`."""
-    stage = _stage(recipe)
+    stage = stage_of(recipe)
     learner = recipe.at(stage).learner
     return {
         "output_dir": str(folder),
@@ -288,7 +291,7 @@ def tree_trainer(
 
     given = {key: parse_value(value) for key, _, value in (option.partition("=") for option in options)}
     prompts = Dataset.from_list([{"prompt": "episodes"}] * 2)
-    conversations = recipe.at(_stage(recipe)).data.conversations_per_step
+    conversations = recipe.at(stage_of(recipe)).data.conversations_per_step
     return TreeGRPOTrainer(
         rollouts=rollouts,
         journal=journal,

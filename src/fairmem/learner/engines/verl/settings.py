@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmem.config import CHECKPOINTS, Recipe
-from fairmem.learner.engines.base import Job, common_refusals
+from fairmem.learner.engines.base import Job, common_refusals, stage_of
 from fairmem.policy import folder_of
 from fairmem.seeds import derive
 
@@ -42,7 +42,7 @@ def on_cpu(recipe: Recipe) -> bool:
 def settings_of(job: Job, cpu: bool) -> dict[str, Any]:
     """Verl's keys, dotted, with the values that `job` gives them; the engine's own options come after these."""
     recipe = job.recipe
-    stage = next(stage for stage in recipe.stages if stage.steps)
+    stage = stage_of(recipe)
     recipe = recipe.at(stage)
     learner, agents = recipe.learner, recipe.agents
     model = folder_of(recipe.model.path) or Path(recipe.model.path)
