@@ -93,8 +93,11 @@ class RolloutConfig(Section):
     state_values: bool = False
     """Quiz the memory of a global rollout after every session, not only after the last (answerer calls only)."""
     op_values: bool = False
-    """Quiz the memory after a session without each of its operations in turn (answerer calls only); with
-    `questions = "session"` only about the sessions that the operation's entry is from, else all of the end."""
+    """Quiz a memory without each of its operations in turn (answerer calls only); with `questions = "session"` only
+    about the sessions that the operation's entry is from, else all of the end."""
+    op_horizon: Literal["end", "session"] = "end"
+    """`op_values`: which memory that is: the final one, made again without the operation; or that after its session,
+    which is charged and crowded less, and does not see what later sessions made of it."""
 
     def rerolled(self, sessions: int) -> int:
         """How many of `sessions` sessions get local rerollouts; half a session counts as one."""

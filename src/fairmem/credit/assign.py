@@ -24,6 +24,7 @@ from fairmem.credit.counterfactual_op import DecisionCredit
 from fairmem.credit.diagnostics import CreditDiagnostics
 from fairmem.credit.inputs import Critic, Hindsight, learns, read_inputs, steps_of_branch
 from fairmem.credit.logo import LogoCredit
+from fairmem.credit.parts import sessions_asked
 from fairmem.credit.ppo import TrackCredit
 from fairmem.credit.rule import CreditRule, Decisions, Need, Rule
 from fairmem.credit.table import CREDIT_RULES
@@ -101,7 +102,8 @@ def assign(
     whole = settings.scope == "trajectory"
     if Need.CRITIC not in chosen.needs:
         critic = None
-    given = read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight, critic)
+    answers = sessions_asked(siblings) if settings.value_unit == "session" else 1.0
+    given = read_inputs(tree, siblings, forks, chosen.needs, whole, hindsight, critic, answers)
     result = chosen.apply(given, settings)
     if result.decisions is not None and given.decisions is not None:
         return _by_op(tree, siblings, given.decisions, result.decisions)

@@ -2,13 +2,15 @@
 
 A decision is a dialogue turn of a chunk that some rollout wrote a fact about, or gave as the source of an operation.
 
-- The tokens of a manager's (or single agent's) line get the advantage of the operation they ask for.
+- The tokens of a manager's (or single agent's) line get the advantage of the operation they ask for; the token before
+  the line, its line break, has part in the decision to write it and gets the same.
 - The tokens of an extractor's line get what its dialogue turn was made into, A[i, t]: a fact is worth what the
   operations did that it led to.
-- All other tokens of a reply (line breaks, the end, lines that could not be read) get the mean of A[i, t] over the
-  decisions the reply took: of an extractor or single agent all of its chunk, those it wrote nothing about included; of
-  a manager those about the facts it was given. So a reply that says `none` is judged by what was missed.
-- Decisions without contrast give no credit; a reply that took no other is no row.
+- All other tokens of a reply (the end, lines that could not be read or say nothing new) get the mean of A[i, t] over
+  the decisions that the reply left out: of an extractor or single agent those of its chunk, of a manager those about
+  the facts it was given. So a reply that says `none` is judged by what it missed or was spared, and one that left
+  nothing out has no credit for them.
+- Decisions without contrast give no credit; a reply that had no other is no row.
 """
 
 from __future__ import annotations
@@ -37,8 +39,10 @@ class TokenCredit(NamedTuple):
     tokens: tuple[float, ...]
 
 
-def read_decisions(branches: Sequence[Branch], conversation: str) -> Decisions:
+def read_decisions(branches: Sequence[Branch], conversation: str, answers: float = 1.0) -> Decisions:
     """The decisions of all `branches` and what each branch gained by them.
+
+    `answers` is the weight of the answer part of a gain (`credit.value_unit`).
 
     Raises:
         CreditError: the tree was rolled out without `rollout.op_values`.
@@ -55,14 +59,14 @@ def read_decisions(branches: Sequence[Branch], conversation: str) -> Decisions:
         known = {turn.id: turn for turn in branch.turns}
         for gain in branch.gains:
             turn = known[gain.turn]
-            gains_G_D[row, column[_key(turn, turn.ops[gain.op].source)]] += combined(gain.parts)
-    return Decisions(keys_D, gains_G_D)
+            gains_G_D[row, column[_key(turn, turn.ops[gain.op].source)]] += combined(gain.parts, answers)
+    return Decisions(keys_D, gains_G_D, answers)
 
 
 def token_credit(branch: Branch, row: int, decisions: Decisions, credit: DecisionCredit) -> Iterator[TokenCredit]:
     """The turns of `branch`, row number `row` of the decisions, that took a decision with credit."""
     column = {key: at for at, key in enumerate(decisions.keys_D) if credit.kept_G_D[row, at]}
-    gain_of = {(gain.turn, gain.op): combined(gain.parts) for gain in branch.gains}
+    gain_of = {(gain.turn, gain.op): combined(gain.parts, decisions.answers) for gain in branch.gains}
     told: dict[tuple[int, int], set[Key]] = defaultdict(set)  # what the extractor passed on in each chunk
     for turn in branch.turns:
         if turn.role == "extractor":
@@ -71,22 +75,25 @@ def token_credit(branch: Branch, row: int, decisions: Decisions, credit: Decisio
         place = (turn.session, turn.chunk)
         taken = sorted(key for key in column if key[:2] == place)
         if turn.role == "manager":
-            own = told[place] | set(_keys(turn))
-            taken = [key for key in taken if key in own]
+            given = told[place] | set(_keys(turn))
+            taken = [key for key in taken if key in given]
         if not taken or turn.role == "answerer":
             continue
-        whole = float(np.mean([credit.advantages_G_D[row, column[key]] for key in taken]))
-        tokens = [whole] * len(turn.ids)
+        own = {key: float(credit.advantages_G_D[row, column[key]]) for key in taken}
+        said = {_key(turn, line.source) for line in turn.lines}
+        missed = [value for key, value in own.items() if key not in said]
+        tokens = [float(np.mean(missed)) if missed else 0.0] * len(turn.ids)
         number = Counter(_key(turn, op.source) for op in turn.ops)
+        ended = 0
         for line in turn.lines:
             key = _key(turn, line.source)
-            if key not in column:
-                continue
-            value = float(credit.advantages_G_D[row, column[key]])
-            if line.op is not None:
+            value = own.get(key, 0.0)
+            if key in own and line.op is not None:
                 value = credit.of_op(column[key], gain_of.get((turn.id, line.op), 0.0), number[key])
-            tokens[line.first : line.last] = [value] * (line.last - line.first)
-        yield TokenCredit(turn, whole, tuple(tokens))
+            begins = max(ended, line.first - 1)
+            tokens[begins : line.last] = [value] * (line.last - begins)
+            ended = line.last
+        yield TokenCredit(turn, float(np.mean(list(own.values()))), tuple(tokens))
 
 
 def _key(turn: RoleTurn, source: str | None) -> Key:

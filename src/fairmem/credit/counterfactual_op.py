@@ -1,10 +1,11 @@
 """Counterfactual of every operation: what would the memory be worth had this one line not been written?
 
-Our own; nothing is generated for it. The operations of a session are known, so the memory without one of them is known
+Our own; nothing is generated for it. The operations of a rollout are known, so the memory without one of them is known
 too: do the others again, and quiz it.
 
-    d[i, o] = V(M_i) - V(M_i without o)                      M_i: memory after the session of o, V: its score on the
-                                                             questions of the end
+    d[i, o] = V(M_i) - V(M_i without o)                      M_i: final memory, V: its score on the questions of the
+                                                             end (`credit.value_unit`); with rollout.op_horizon
+                                                             "session" the memory after the session of o
     c[i, t] = sum of d[i, o] over the operations o about dialogue turn t, 0 without any
     A[i, t] = (c[i, t] - mean_i c[., t]) / scale             what rollout i made of turn t
     A[i, o] = (d[i, o] - mean_i c[., t] / n[i, t]) / scale   one of its n[i, t] operations about t, which add up to
@@ -17,8 +18,9 @@ compared with each other where all of them happened, and what the rest of the se
 What the tokens get is in `fairmem.credit.by_op`. The lab's rule of this name values an operation by the quiz right
 before and after it, which differs where two operations of one session are about the same entry.
 
-What is lost: as in `fairmem.credit.counterfactual`, harm that shows only in later sessions is not seen; and of two
-operations that say the same, each is worth nothing as long as the other is there.
+What is lost: of two operations that say the same, each is worth nothing as long as the other is there. And later
+sessions are taken as they were played: what the model would have written there, had it not found the entry, is not
+known.
 """
 
 from __future__ import annotations

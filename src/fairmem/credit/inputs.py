@@ -30,12 +30,13 @@ _WRITING = ("INSERT", "UPDATE")
 _WRITTEN = ("applied", "merged_duplicate")
 
 
-def session_reward(reward: SessionReward) -> float:
+def session_reward(reward: SessionReward, answers: float = 1.0) -> float:
     """One number from a session's parts: those named `*_penalty` are subtracted, all others added.
 
-    nan (unscored) without an answer part, and if any part could not be measured (None).
+    nan (unscored) without an answer part, and if any part could not be measured (None). `answers` is the weight of the
+    answer part.
     """
-    return float("nan") if reward.parts.get("answer") is None else combined(reward.parts)
+    return float("nan") if reward.parts.get("answer") is None else combined(reward.parts, answers)
 
 
 def learns(turn: RoleTurn) -> bool:
@@ -51,6 +52,7 @@ def read_inputs(
     whole: bool,
     hindsight: Hindsight | None = None,
     critic: Critic | None = None,
+    answers: float = 1.0,
 ) -> RuleInput:
     """The arrays of one tree.
 
@@ -62,6 +64,7 @@ def read_inputs(
         whole: One reward per rollout in place of one per session.
         hindsight: For the need of that name.
         critic: For the need of that name.
+        answers: Weight of the answer part in the values of memories and operations (`credit.value_unit`).
 
     Raises:
         CreditError: a reward for a session the tree does not have, two rewards for one session, or a need that
@@ -70,7 +73,7 @@ def read_inputs(
     trajectory_G = _trajectory_rewards(siblings, tree.sessions)
     values: Floats | None = None
     if Need.STATE_VALUES in needs:
-        values = _state_values(siblings, tree)
+        values = _state_values(siblings, tree, answers)
     elif Need.CONTINUATIONS in needs:
         values = _continued_values(siblings, forks, tree)
     if Need.HINDSIGHT_LOGPROB in needs and hindsight is None:
@@ -87,7 +90,7 @@ def read_inputs(
         hindsight_G_S=_hindsight(siblings, tree.sessions, hindsight) if hindsight is not None else None,
         forest=_forest(siblings, forks, tree) if Need.TREE in needs else None,
         tracks_G=tuple(_track(b, tree, critic) for b in siblings) if critic is not None else None,
-        decisions=read_decisions(siblings, tree.conversation) if Need.OP_VALUES in needs else None,
+        decisions=read_decisions(siblings, tree.conversation, answers) if Need.OP_VALUES in needs else None,
     )
 
 
@@ -196,7 +199,7 @@ def _used(branches: Sequence[Branch], sessions: int) -> Floats:
     return used_G_S_K
 
 
-def _state_values(branches: Sequence[Branch], tree: EpisodeTree) -> Floats:
+def _state_values(branches: Sequence[Branch], tree: EpisodeTree, answers: float) -> Floats:
     """Value of the memory after every session [G, S + 1], column 0 before the first; nan where it has no score."""
     values_G_S1 = np.full((len(branches), tree.sessions + 1), np.nan)
     for row, branch in enumerate(branches):
@@ -206,7 +209,7 @@ def _state_values(branches: Sequence[Branch], tree: EpisodeTree) -> Floats:
                 "roll out with rollout.state_values = true"
             )
         for value in branch.values:
-            values_G_S1[row, value.session] = session_reward(value)
+            values_G_S1[row, value.session] = session_reward(value, answers)
     return values_G_S1
 
 

@@ -71,10 +71,12 @@ class Decisions:
     Attributes:
         keys_D: (session, chunk, dialogue turn) of each decision; the turn is "" for operations that name none.
         gains_G_D: Summed gains of those operations, 0 where a rollout had none; nan where one could not be measured.
+        answers: Weight that the answer part has in them.
     """
 
     keys_D: tuple[tuple[int, int, str], ...]
     gains_G_D: Floats
+    answers: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

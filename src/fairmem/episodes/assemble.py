@@ -120,7 +120,9 @@ def training_plan(
     op_scope: OpScope | None = None
     if rollout.op_values:
         op_scope = "session" if rollout.questions == "session" else "cumulative"
-    return TreePlan(conversation, branches, questions, seed, balanced, rollout.state_values, op_scope)
+    return TreePlan(
+        conversation, branches, questions, seed, balanced, rollout.state_values, op_scope, rollout.op_horizon
+    )
 
 
 def evaluation_plan(

@@ -17,7 +17,7 @@ from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats
-from fairmem.episodes.op_values import OpCase, OpScope, op_cases, op_gains, op_jobs, with_lines
+from fairmem.episodes.op_values import OpCase, OpHorizon, OpScope, op_cases, op_gains, op_jobs, with_lines
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
 from fairmem.episodes.scheduler import run_branches
@@ -46,7 +46,8 @@ class TreePlan:
     group is about or None for the global group). With `balanced`, a local branch earns the mean of two scores: on
     the questions with evidence in the session the group is about, and on the others. With `state_values` the memories
     that a global branch had on the way are asked the questions of its last. With an `op_scope` every operation of a
-    global branch is valued by those questions too, or by those of its scope (`fairmem.episodes.op_values`).
+    global branch is valued by those questions too, or by those of its scope, in the memory of the `op_horizon`
+    (`fairmem.episodes.op_values`).
     """
 
     conversation: Conversation
@@ -56,6 +57,7 @@ class TreePlan:
     balanced: bool = False
     state_values: bool = False
     op_scope: OpScope | None = None
+    op_horizon: OpHorizon = "end"
 
 
 @dataclass(slots=True)
@@ -333,7 +335,12 @@ def _op_cases(
     """(plan, global branch that did not fail) -> its operations that changed memory, where a plan values them."""
     return {
         (index, branch.id): op_cases(
-            results[f"{index}/{branch.id}"], plan.questions(branch.last, None), plan.op_scope, board, f"{index}/"
+            results[f"{index}/{branch.id}"],
+            plan.questions(branch.last, None),
+            plan.op_scope,
+            board,
+            f"{index}/",
+            plan.op_horizon,
         )
         for index, plan in enumerate(plans)
         if plan.op_scope is not None

@@ -1,7 +1,7 @@
 """What the replies of a branch wrote: where in the text, from which dialogue turns, by which operations.
 
-From it come the tokens of every line (`lines`), and the memory that a session would have left without one of its
-operations (`without`). A memory is made again by its operations alone; nothing is generated.
+From it come the tokens of every line (`lines`), and the memory that one or more sessions would have left without one of
+their operations (`without`). A memory is made again by its operations alone; nothing is generated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Written:
 
 
 Place = tuple[int, int]
-"""(which of the session's writing replies, which of its operations)."""
+"""(which of the writing replies, which of its operations)."""
 
 
 def lines(written: Written, ends: Sequence[int]) -> tuple[Line, ...]:
@@ -69,14 +69,14 @@ def lines(written: Written, ends: Sequence[int]) -> tuple[Line, ...]:
 def without(
     start: MemoryBank, written: Sequence[Written], records: Sequence[Sequence[OpRecord]], left_out: Place
 ) -> MemoryBank:
-    """The memory after a session's operations but one.
+    """The memory after the operations of one or more sessions but one.
 
-    Later operations of the session are done as they were asked for. One on an entry that is not there, because the
+    Later operations are done as they were asked for. One on an entry that is not there, because the
     operation left out would have made it, does nothing; an entry's other number in this memory is seen to.
 
     Args:
-        start: The memory before the session.
-        written: The session's writing replies, in order.
+        start: The memory before the first of these sessions.
+        written: Their writing replies, in order.
         records: What became of their operations when they were played.
         left_out: The operation to do without.
     """

@@ -49,13 +49,13 @@ def tokens(branches: tuple[Branch, ...], settings: CreditConfig = RULE) -> dict[
     return {key: [round(value, 9) for value in values] for key, values in credit.tokens.items()}
 
 
-def test_every_line_gets_the_credit_of_its_operation_and_the_rest_the_mean_of_the_reply() -> None:
+def test_every_line_and_the_break_before_it_get_the_credit_of_its_operation() -> None:
     # D1:1: gains 0.5 and 0, mean 0.25. D1:2: gains 0.25 and 1, mean 0.625.
-    # g0: +0.25 and -0.375, mean -0.0625; g1 the opposite.
+    # g0: +0.25 and -0.375, g1 the opposite. Nothing was left out, so the end has no credit.
     found = tokens((branch(0, {0: 0.5, 1: 0.25}), branch(1, {1: 1.0})))
-    assert found["g0", "manager"] == [0.25, -0.0625, -0.375, -0.375, -0.0625]
-    assert found["g0", "extractor"] == [0.25, 0.25, -0.0625, -0.375, -0.375, -0.0625]
-    assert found["g1", "manager"] == [-0.25, 0.0625, 0.375, 0.375, 0.0625]
+    assert found["g0", "manager"] == [0.25, -0.375, -0.375, -0.375, 0.0]
+    assert found["g0", "extractor"] == [0.25, 0.25, -0.375, -0.375, -0.375, 0.0]
+    assert found["g1", "manager"] == [-0.25, 0.375, 0.375, 0.375, 0.0]
 
 
 def test_a_reply_that_wrote_nothing_is_judged_by_what_was_missed() -> None:
@@ -70,9 +70,18 @@ def test_a_manager_answers_for_the_facts_it_was_given_only() -> None:
     one_fact = (turn("extractor", 3, FACTS[:1]), turn("manager", 2, OPS[:1], (op("D1:1"),)))
     found = tokens((branch(0, {0: 0.5, 1: 0.5}), branch(1, {0: 1.0}, one_fact)))
     # D1:1: 0.5 and 1; D1:2: 0.5 and 0. g1's manager made the better of D1:1 and never heard of D1:2; its extractor
-    # answers for both: (0.25 - 0.25) / 2.
-    assert found["g1", "manager"] == [0.25, 0.25]
-    assert found["g1", "extractor"] == [0.25, 0.25, 0.0]
+    # ended without D1:2.
+    assert found["g1", "manager"] == [0.25, 0.0]
+    assert found["g1", "extractor"] == [0.25, 0.25, -0.25]
+
+
+def test_lines_that_could_not_be_read_get_what_the_reply_left_out() -> None:
+    # An extractor of 9 tokens: a fact of D1:1 (0, 1), a break and a line that could not be read (2 to 5), a break and a
+    # fact of D1:1 again, said otherwise (6, 7), the end (8). It left D1:2 out, which was worth 1 to g0.
+    broken = turn("extractor", 9, (FACTS[0], Line(first=7, last=8, source="D1:1")))
+    one = (broken, turn("manager", 2, OPS[:1], (op("D1:1"),)))
+    found = tokens((branch(0, {0: 0.5, 1: 1.0}), branch(1, {0: 1.0}, one)))
+    assert found["g1", "extractor"] == [0.25, 0.25, -0.5, -0.5, -0.5, -0.5, 0.25, 0.25, -0.5]
 
 
 def test_two_operations_about_one_turn_have_each_their_own_gain() -> None:
@@ -81,13 +90,13 @@ def test_two_operations_about_one_turn_have_each_their_own_gain() -> None:
     none = (turn("extractor", 1, ()),)
     # 0.75 - 0.25 = 0.5 against 0: mean 0.25, half of it for each: 0.75 - 0.125 and -0.25 - 0.125; the fact has both.
     found = tokens((branch(0, {0: 0.75, 1: -0.25}, twice), branch(1, {}, none)))
-    assert found["g0", "manager"] == [0.625, 0.25, -0.375, -0.375, 0.25]
-    assert found["g0", "extractor"] == [0.25, 0.25, 0.25]
+    assert found["g0", "manager"] == [0.625, -0.375, -0.375, -0.375, 0.0]
+    assert found["g0", "extractor"] == [0.25, 0.25, 0.0]
 
 
-def test_what_has_no_contrast_gives_its_line_the_mean_of_the_reply_or_no_row() -> None:
+def test_what_has_no_contrast_gives_its_line_no_credit_and_a_reply_of_it_alone_no_row() -> None:
     found = tokens((branch(0, {0: 0.5, 1: 0.25}), branch(1, {0: 0.0, 1: 0.25})))
-    assert found["g0", "manager"] == [0.25] * 5
+    assert found["g0", "manager"] == [0.25, 0.0, 0.0, 0.0, 0.0]
     assert tokens((branch(0, {0: 0.5}), branch(1, {0: 0.5}))) == {}
 
 
@@ -100,7 +109,7 @@ def test_operations_that_name_no_dialogue_turn_are_compared_within_their_chunk()
     nameless = (Line(first=0, last=1, source=None, op=0),)
     turns = (turn("extractor", 1, ()), turn("manager", 2, nameless, (op(None, name="DELETE"),)))
     found = tokens((branch(0, {0: -0.5}, turns), branch(1, {}, turns)))
-    assert (found["g0", "manager"], found["g1", "manager"]) == ([-0.25, -0.25], [0.25, 0.25])
+    assert (found["g0", "manager"], found["g1", "manager"]) == ([-0.25, 0.0], [0.25, 0.0])
 
 
 def test_a_gain_that_could_not_be_measured_leaves_the_rollout_out() -> None:
@@ -117,7 +126,7 @@ def test_a_single_agent_answers_for_its_whole_chunk() -> None:
 
     both, none = branch(0, {0: 0.5, 1: 0.25}, single(OPS, (op("D1:1"), op("D1:2")))), branch(1, {}, single((), ()))
     found = tokens((both, none))
-    assert found["g0", "manager"] == [0.25, 0.1875, 0.125, 0.125, 0.1875]
+    assert found["g0", "manager"] == [0.25, 0.125, 0.125, 0.125, 0.0]
     assert found["g1", "manager"] == [-0.1875] * 5
 
 
@@ -127,7 +136,7 @@ def test_rows_carry_the_credit_of_their_tokens_and_pass_the_learners_checks() ->
     check_rows(rows)
     assert [(row.role, row.group) for row in rows] == [("extractor", "c/ops/1.0#0"), ("manager", "c/ops/1.0#0")] * 2
     assert rows[1].advantage == -0.0625 and rows[1].advantages is not None
-    assert np.allclose(rows[1].advantages, [0.25, -0.0625, -0.375, -0.375, -0.0625])
+    assert np.allclose(rows[1].advantages, [0.25, -0.375, -0.375, -0.375, 0.0])
 
 
 def test_a_tree_whose_operations_were_not_valued_is_refused() -> None:

@@ -81,6 +81,17 @@ def test_values_are_read_by_session_and_a_missing_score_is_missing() -> None:
     assert given.values_G_S1[0].tolist()[::2] == [0.1, 0.7] and np.isnan(given.values_G_S1[0, 1])
 
 
+def test_the_answers_of_values_are_weighed_and_their_penalties_are_not() -> None:
+    charged = SessionReward(session=2, parts={"answer": 0.5, "compression_penalty": 0.25}, questions=2)
+    tree = EpisodeTree(
+        conversation="c", sessions=2, step=0, policy_version=0, seed=0,
+        branches=(branch(0, values=(*scored(0.0, 0.25, first=0), charged)),),
+    )  # fmt: skip
+    given = read_inputs(tree, tree.branches, {}, frozenset({Need.STATE_VALUES}), False, answers=3.0)
+    assert given.values_G_S1 is not None and given.values_G_S1.tolist() == [[0.0, 0.75, 1.25]]
+    assert given.rewards_G_S.tolist() == [[0.0, 1.0]]  # a session's own reward is in its own unit already
+
+
 def test_a_tree_that_was_rolled_out_without_values_is_refused() -> None:
     with pytest.raises(CreditError, match=r"'g0' has no values .*; roll out with rollout.state_values = true"):
         read(branch(0, values=scored(0.5, first=2)), needs={Need.STATE_VALUES})

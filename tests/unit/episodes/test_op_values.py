@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from fairmem.config import CreditConfig, RewardConfig
@@ -66,8 +68,8 @@ def test_nothing_but_quizzes_is_added_and_equal_prompts_are_asked_once() -> None
     assert valued.report.quiz_items == plain.report.quiz_items + valued.report.op_items
     assert len(valued.policy.batches) == len(plain.policy.batches)  # they ride in the quiz that there was
     quiz = [request.prompt for request in valued.policy.batches[-1]]
-    # Memories with an operation are asked once for all operations of their session.
-    assert len(quiz) == len(set(quiz)) <= valued.report.op_items / 2
+    # The final memories are asked for themselves already; without an operation each is another memory.
+    assert len(quiz) == len(set(quiz)) <= valued.report.op_items / 2 + len(plain.policy.batches[-1])
 
 
 def test_an_operation_that_no_shown_entry_depends_on_costs_no_call() -> None:
@@ -89,6 +91,36 @@ def test_what_changed_nothing_has_no_gain_and_what_is_done_twice_has_none_worth(
     assert ("manager-1.0", 0) in found and ("manager-1.0", 1) not in found
 
 
+def test_at_the_end_an_operation_answers_for_what_later_sessions_made_of_it() -> None:
+    # g0 takes back in session 3 what it noted of the kite in session 2.
+    behave = at({("g0", "manager", 3, 0): "a DELETE Ana owns a kite.\nb INSERT"})
+    at_once = ALL.model_copy(update={"op_horizon": "session"})
+    end, now = gains(play(behave, ALL), "g0"), gains(play(behave, at_once), "g0")
+    assert end["manager-2.0", 0] == 0.0 and now["manager-2.0", 0] == pytest.approx(1 / 12)
+    # The boat was given up for the delete; taking the kite away costs a question either way.
+    assert end["manager-3.0", 0] == now["manager-3.0", 0] == pytest.approx(-1 / 12)
+
+
+def test_of_two_sessions_that_say_the_same_neither_is_missed_at_the_end() -> None:
+    again = at({("g0", "extractor", 3, 0): "1 Ana has a kite.\n2 Bo owns a coat."})
+    scored = ALL.model_copy(update={"op_horizon": "session"})
+    end, now = gains(play(again, ALL), "g0"), gains(play(again, scored), "g0")
+    assert (end["manager-2.0", 0], end["manager-3.0", 0]) == (0.0, 0.0)
+    assert (now["manager-2.0", 0], now["manager-3.0", 0]) == (pytest.approx(1 / 12), 0.0)
+
+
+def test_at_the_end_a_memory_that_grew_past_its_free_share_is_paid_for_by_everything_in_it() -> None:
+    plan = play(SPLIT, ALL).plan
+    whole = play(SPLIT, ALL).branches["g0"].bank_tokens
+    dialogue = play().runner.dialogue_tokens(plan.conversation, 3)
+    # The memory of session 1 alone is within the free share, the final one is not.
+    charged = RewardConfig(compression_tau=(whole - 20) / dialogue, compression_lambda=1.0)
+    at_once = ALL.model_copy(update={"op_horizon": "session"})
+    for scope, expected in ((ALL, len("Ana owns a cup.") / dialogue), (at_once, 0.0)):
+        gains_ = {(g.turn, g.op): g for g in play(SPLIT, scope, reward=charged).branches["g0"].gains}
+        assert gains_["manager-1.0", 0].parts["compression_penalty"] == pytest.approx(expected)
+
+
 def test_a_question_that_failed_for_one_of_the_two_memories_counts_for_neither() -> None:
     def behave(place: Place, prompt: Prompt) -> Said:
         text = prompt[-1].content
@@ -107,17 +139,19 @@ def test_a_gain_without_any_answer_is_missing_and_not_0() -> None:
     assert gain.parts["answer"] is None and combined(gain.parts) != combined(gain.parts)
 
 
-def test_the_tokens_of_a_reply_are_credited_line_by_line() -> None:
-    credit = assign(play(SPLIT, ALL).tree, settings=CreditConfig(rule="counterfactual_op", scale="mean"))
-    # The kite: g0 gained 0 and g1 1/12; the drum: the other way round. "a NOOP", a break, "b INSERT", the end.
-    low, high = pytest.approx(-1 / 24), pytest.approx(1 / 24)
-    assert list(credit.tokens["g0", "manager-2.0"]) == [low] * 6 + [pytest.approx(0.0)] + [high] * 8 + [
-        pytest.approx(0.0)
-    ]
-    kite, drum = len("1 Ana owns a kite."), len("2 Bo owns a drum.")
-    assert list(credit.tokens["g1", "extractor-2.0"]) == [high] * kite + [pytest.approx(0.0)] + [low] * drum + [
-        pytest.approx(0.0)
-    ]
+# The kite: g0 gained 0 and g1 a question; the drum: the other way round. A question of 12 is a quarter of what its
+# session earns, since each of three sessions has four.
+@pytest.mark.parametrize(("unit", "question"), [("session", 1 / 4), ("conversation", 1 / 12)])
+def test_the_tokens_of_a_reply_are_credited_line_by_line(
+    unit: Literal["session", "conversation"], question: float
+) -> None:
+    settings = CreditConfig(rule="counterfactual_op", scale="mean", value_unit=unit)
+    credit = assign(play(SPLIT, ALL).tree, settings=settings)
+    # "a NOOP", a break and "b INSERT", the end.
+    low, high = pytest.approx(-question / 2), pytest.approx(question / 2)
+    assert list(credit.tokens["g0", "manager-2.0"]) == [low] * 6 + [high] * 9 + [0.0]
+    kite, drum = len("1 Ana owns a kite."), len("\n2 Bo owns a drum.")
+    assert list(credit.tokens["g1", "extractor-2.0"]) == [high] * kite + [low] * drum + [0.0]
     # Nothing else differed between the two.
     assert {turn for _, turn in credit.tokens} == {"extractor-2.0", "manager-2.0"}
 
