@@ -72,20 +72,23 @@ def test_credit_becomes_rows_that_the_learner_takes(name: str, forget: str) -> N
 
 def test_vine_and_counterfactual_credit_a_session_for_what_it_added() -> None:
     played = play(FORGETFUL, ROLLOUT)
-    # Of 12 questions each session could add 4; added: g0 3, 4, 4; g1 0, 4, 2; g2 4, 2, 4.
+    # Of 12 questions each session could add its 4; added: g0 3, 4, 4; g1 0, 4, 2; g2 4, 2, 4.
     vine = credited("vine", played)
-    assert advantages(vine, "g1") == {1: 0.0, 2: pytest.approx(4 / 12), 3: pytest.approx(2 / 12)}
-    # Means 7/3, 10/3, 10/3 of 12.
+    assert advantages(vine, "g1") == {1: 0.0, 2: pytest.approx(4 / 4), 3: pytest.approx(2 / 4)}
+    of_all = credited("vine", played, SETTINGS.model_copy(update={"value_unit": "conversation"}))
+    assert advantages(of_all, "g1") == {1: 0.0, 2: pytest.approx(4 / 12), 3: pytest.approx(2 / 12)}
+    # Means 7/3, 10/3, 10/3 of a session's 4.
     own = credited("counterfactual", played)
-    expected = {1: (0 - 7 / 3) / 12, 2: (4 - 10 / 3) / 12, 3: (2 - 10 / 3) / 12}
+    expected = {1: (0 - 7 / 3) / 4, 2: (4 - 10 / 3) / 4, 3: (2 - 10 / 3) / 4}
     assert advantages(own, "g1") == {s: pytest.approx(value) for s, value in expected.items()}
 
 
 def test_continuations_value_a_memory_by_what_can_still_be_made_of_it() -> None:
     played = play(FORGETFUL, ROLLOUT)
-    # Rerollouts forget nothing, so a memory is worth 12 less what it lacks already, of 12: g1 loses 4 in session 1.
+    # Rerollouts forget nothing, so a memory is worth 12 less what it lacks already, of a session's 4: g1 loses 4 in
+    # session 1.
     vine = credited("vine_continue", played)
-    assert advantages(vine, "g1") == {1: pytest.approx(-4 / 12), 2: pytest.approx(0.0), 3: pytest.approx(-2 / 12)}
+    assert advantages(vine, "g1") == {1: pytest.approx(-4 / 4), 2: pytest.approx(0.0), 3: pytest.approx(-2 / 4)}
 
 
 def test_the_tree_compares_a_session_with_its_rerollouts() -> None:

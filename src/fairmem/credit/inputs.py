@@ -75,7 +75,7 @@ def read_inputs(
     if Need.STATE_VALUES in needs:
         values = _state_values(siblings, tree, answers)
     elif Need.CONTINUATIONS in needs:
-        values = _continued_values(siblings, forks, tree)
+        values = _continued_values(siblings, forks, tree, answers)
     if Need.HINDSIGHT_LOGPROB in needs and hindsight is None:
         raise CreditError(f"conversation {tree.conversation!r}: the rule needs log-probabilities given the outcome")
     if Need.CRITIC in needs and critic is None:
@@ -163,11 +163,11 @@ def _trajectory_rewards(branches: Sequence[Branch], sessions: int) -> Floats:
     return rewards_G
 
 
-def _local_rewards(members: Sequence[Branch], sessions: int) -> Floats:
+def _local_rewards(members: Sequence[Branch], sessions: int, answers: float = 1.0) -> Floats:
     """Reward of each rerollout [R] at the last session any of the group was scored after."""
     by_member = [_by_session(branch, sessions) for branch in members]
     last = max((session for rewards in by_member for session in rewards), default=0)
-    return np.array([session_reward(r[last]) if last in r else np.nan for r in by_member], dtype=np.float64)
+    return np.array([session_reward(r[last], answers) if last in r else np.nan for r in by_member], dtype=np.float64)
 
 
 def _anchors(branches: Sequence[Branch], sessions: int) -> npt.NDArray[np.str_]:
@@ -213,21 +213,21 @@ def _state_values(branches: Sequence[Branch], tree: EpisodeTree, answers: float)
     return values_G_S1
 
 
-def _final_value(branch: Branch) -> float:
+def _final_value(branch: Branch, answers: float = 1.0) -> float:
     """What the final memory of a global branch earns over its whole quiz; nan if unscored."""
-    return session_reward(branch.values[-1]) if branch.values else float("nan")
+    return session_reward(branch.values[-1], answers) if branch.values else float("nan")
 
 
-def _continued_values(branches: Sequence[Branch], forks: LocalGroups, tree: EpisodeTree) -> Floats:
+def _continued_values(branches: Sequence[Branch], forks: LocalGroups, tree: EpisodeTree, answers: float) -> Floats:
     """As `_state_values`, each the mean final reward of the rerollouts from that memory."""
     values_G_S1 = np.full((len(branches), tree.sessions + 1), np.nan)
     rows = {branch.id: row for row, branch in enumerate(branches)}
     for (parent, session), members in forks.items():
         _check_ends(members, tree)
-        rewards = _local_rewards(members, tree.sessions)
+        rewards = _local_rewards(members, tree.sessions, answers)
         if parent in rows and not np.isnan(rewards).all():
             values_G_S1[rows[parent], session - 1] = np.nanmean(rewards)
-    values_G_S1[:, -1] = [_final_value(branch) for branch in branches]
+    values_G_S1[:, -1] = [_final_value(branch, answers) for branch in branches]
     return values_G_S1
 
 

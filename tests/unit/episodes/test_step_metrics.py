@@ -86,9 +86,9 @@ def test_what_operations_gained_is_told_by_kind_where_they_were_valued() -> None
     behave = at({("g0", "manager", 2, 0): "a UPDATE Ana owns a cup. -> Ana owns a kite.\nb DELETE Bo owns a fork."})
     valued = play(behave, PLAIN.model_copy(update={"op_values": True}))
     metrics = step_metrics([valued.tree], [assign(valued.tree, "grpo")], valued.report, {})
-    # 22 inserts answer a question each; the update writes over one answer; the delete takes one away. Two memories
-    # each were asked 12 questions.
-    assert metrics["gain_insert"] == pytest.approx(1 / 12)
+    # 21 of 22 inserts answer a question each in the end, that of the fork none; the update writes over one answer; the
+    # delete takes one away. Two memories each were asked 12 questions.
+    assert metrics["gain_insert"] == pytest.approx(21 / 22 / 12)
     assert (metrics["gain_update"], metrics["gain_delete"]) == (0.0, pytest.approx(-1 / 12))
     assert metrics["op_questions"] == 24 * 2 * 12
     plain = play(behave)
