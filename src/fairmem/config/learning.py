@@ -33,9 +33,9 @@ class CreditConfig(Section):
     scope: Literal["session", "trajectory"] = "session"
     """Global rewards: each session earns from the questions about it, or all sessions earn the mean."""
     value_unit: Literal["session", "conversation"] = "session"
-    """`vine` and the `counterfactual` rules: what the answer part of a value is counted in. `session`: a question weighs
-    what it weighs in a session's own reward, as in `grpo` and `logo`, so that the price of memory and `learner.kl`
-    mean the same under every rule; `conversation`: the mean over all questions."""
+    """`vine` and the `counterfactual` rules: what the answer part of a value is counted in. `session`: a question
+    weighs what it weighs in a session's own reward, as in `grpo` and `logo`, so that the price of memory and
+    `learner.kl` mean the same under every rule; `conversation`: the mean over all questions."""
 
 
 class LearnerConfig(Section):
