@@ -22,9 +22,8 @@ from fairmem.config import CreditConfig
 from fairmem.credit.by_op import token_credit
 from fairmem.credit.counterfactual_op import DecisionCredit
 from fairmem.credit.diagnostics import CreditDiagnostics
-from fairmem.credit.inputs import Critic, Hindsight, learns, read_inputs, steps_of_branch
+from fairmem.credit.inputs import Critic, Hindsight, learns, read_inputs, sessions_asked, steps_of_branch
 from fairmem.credit.logo import LogoCredit
-from fairmem.credit.parts import sessions_asked
 from fairmem.credit.ppo import TrackCredit
 from fairmem.credit.rule import CreditRule, Decisions, Need, Rule
 from fairmem.credit.table import CREDIT_RULES

@@ -44,6 +44,17 @@ def learns(turn: RoleTurn) -> bool:
     return turn.role != "answerer" or bool(turn.ids)
 
 
+def sessions_asked(branches: Sequence[Branch]) -> float:
+    """How many times more a question weighs in the reward of its session than in the mean over all questions.
+
+    This is the number of sessions that have questions, where each has its own; less where questions have evidence in
+    several; 1 where every session earns from all (`reward.spread = "all"`).
+    """
+    asked = [len(branch.quiz) for branch in branches if branch.quiz]
+    each = [reward.questions for branch in branches for reward in branch.rewards if reward.questions]
+    return max(asked) / (sum(each) / len(each)) if asked and each else 1.0
+
+
 def read_inputs(
     tree: EpisodeTree,
     siblings: Sequence[Branch],

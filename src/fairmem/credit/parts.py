@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from fairmem.trace import Branch
+from collections.abc import Mapping
 
 _PENALTY = "_penalty"
 """Ending of the names of reward parts that are subtracted."""
@@ -15,7 +13,7 @@ def combined(parts: Mapping[str, float | None], answers: float = 1.0) -> float:
 
     Args:
         parts: Name -> value.
-        answers: Weight of the answer part (`sessions_asked`).
+        answers: Weight of the answer part.
     """
     total = 0.0
     for name, value in parts.items():
@@ -23,14 +21,3 @@ def combined(parts: Mapping[str, float | None], answers: float = 1.0) -> float:
             return float("nan")
         total += -value if name.endswith(_PENALTY) else value * (answers if name == "answer" else 1.0)
     return total
-
-
-def sessions_asked(branches: Sequence[Branch]) -> float:
-    """How many times more a question weighs in the reward of its session than in the mean over all questions.
-
-    This is the number of sessions that have questions, where each has its own; less where questions have evidence in
-    several; 1 where every session earns from all (`reward.spread = "all"`).
-    """
-    asked = [len(branch.quiz) for branch in branches if branch.quiz]
-    each = [reward.questions for branch in branches for reward in branch.rewards if reward.questions]
-    return max(asked) / (sum(each) / len(each)) if asked and each else 1.0

@@ -8,21 +8,14 @@ from fairmem.episodes.bandit import Pass, Snapshot, decision_plans, linked_quest
 from fairmem.episodes.collect import Collected, collect, keep_trace, tree_plans
 from fairmem.episodes.contents import judge_contents
 from fairmem.episodes.curriculum import Conversations
-from fairmem.episodes.episode import (
-    Agents,
-    BranchPlan,
-    BranchResult,
-    Given,
-    apply_ops,
-    apply_structured,
-    reuse_branch,
-    roll_branch,
-)
+from fairmem.episodes.episode import reuse_branch, roll_branch
 from fairmem.episodes.executor import Ask, AwaitMemory, MemoryBoard, Routine, WaveStats, run_waves, sample_once
-from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.group import EpisodeRunner, RunReport
 from fairmem.episodes.hindsight import HindsightPolicy, hindsight_logprobs, outcome_text
+from fairmem.episodes.plans import Agents, BranchPlan, BranchResult, Given, TreePlan
 from fairmem.episodes.quiz import QuizJob, Quizzer, choose_questions
 from fairmem.episodes.rerollout import LocalPlan, choose_local, identical_siblings, plan_branches
+from fairmem.episodes.role_calls import apply_ops, apply_structured
 from fairmem.episodes.scheduler import run_branches
 from fairmem.episodes.stages import (
     Decision,

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairmem.config import RolloutConfig
-from fairmem.episodes.episode import BranchPlan, with_reply
 from fairmem.episodes.executor import Wave
-from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.group import EpisodeRunner, RunReport
+from fairmem.episodes.plans import BranchPlan, TreePlan
 from fairmem.episodes.quiz import QuizJob
+from fairmem.episodes.role_calls import with_reply
 from fairmem.memory import Entry, Memory
 from fairmem.policy import Reply, SampleRequest
 from fairmem.seeds import derive

@@ -10,9 +10,8 @@ from functools import partial
 
 from fairmem.agents import Answerer, Extractor, Manager, SingleAgent, Writer
 from fairmem.config import AgentsConfig, Recipe, RolloutConfig
-from fairmem.episodes.episode import Agents, BranchPlan
-from fairmem.episodes.group import EpisodeRunner, TreePlan
-from fairmem.episodes.op_values import OpScope
+from fairmem.episodes.group import EpisodeRunner
+from fairmem.episodes.plans import Agents, BranchPlan, OpScope, TreePlan
 from fairmem.episodes.quiz import Quizzer, choose_questions
 from fairmem.episodes.rerollout import plan_branches
 from fairmem.errors import ConfigError

@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 
 from fairmem.agents import Extraction, TurnContext
 from fairmem.config import RolloutConfig
-from fairmem.episodes.episode import Agents, BranchPlan, Given, chunks_of, extract, write
+from fairmem.episodes.episode import chunks_of
 from fairmem.episodes.executor import Routine
-from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.group import EpisodeRunner, RunReport
+from fairmem.episodes.plans import Agents, BranchPlan, Given, TreePlan
 from fairmem.episodes.quiz import thinned
+from fairmem.episodes.role_calls import extract, write
 from fairmem.memory import MemoryBank
 from fairmem.seeds import derive, python_rng
 from fairmem.trace import Branch, EpisodeTree, ParseOutcome, RoleTurn

@@ -15,8 +15,9 @@ from fairmem.episodes.answering import answer_trees
 from fairmem.episodes.assemble import training_plan
 from fairmem.episodes.bandit import decision_plans, stored_memories
 from fairmem.episodes.curriculum import Conversations
-from fairmem.episodes.group import EpisodeRunner, RunReport, TreePlan
+from fairmem.episodes.group import EpisodeRunner, RunReport
 from fairmem.episodes.hindsight import hindsight_logprobs
+from fairmem.episodes.plans import TreePlan
 from fairmem.episodes.stages import StepPlan
 from fairmem.errors import ConfigError
 from fairmem.learner import Row, rows_of

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fairmem.agents.wording import long_date, turn_text
 from fairmem.data import split_session
-from fairmem.episodes.episode import BranchResult
+from fairmem.episodes.plans import BranchResult
 from fairmem.memory import StructuredMemory
 from fairmem.rewards import WRITING, ContentItem, ContentJudge
 from fairmem.trace import OpRecord, RoleTurn

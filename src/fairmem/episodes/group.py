@@ -8,20 +8,21 @@ so a memory is built in the same way whether it is trained on or reported.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 
 from fairmem.agents.wording import turn_text
 from fairmem.config import RewardConfig
 from fairmem.episodes.contents import judge_contents
-from fairmem.episodes.episode import Agents, BranchPlan, BranchResult, reuse_branch, roll_branch
+from fairmem.episodes.episode import reuse_branch, roll_branch
 from fairmem.episodes.executor import MemoryBoard, Result, Routine, WaveStats
-from fairmem.episodes.op_values import OpCase, OpHorizon, OpScope, op_cases, op_gains, op_jobs, with_lines
+from fairmem.episodes.op_values import OpCase, op_jobs
+from fairmem.episodes.plans import Agents, BranchResult, TreePlan
 from fairmem.episodes.quiz import QuizJob, Quizzer
 from fairmem.episodes.rerollout import identical_siblings
 from fairmem.episodes.scheduler import run_branches
-from fairmem.episodes.state_values import answered_by_all, memories
+from fairmem.episodes.valuing import Value, cases_of, quiz_jobs, with_op_values, with_state_values
 from fairmem.errors import ConfigError, boundary
 from fairmem.memory import Memory
 from fairmem.policy import Policy
@@ -29,35 +30,12 @@ from fairmem.rewards import (
     ContentJudge,
     LexicalFaithfulness,
     Outcome,
-    Reward,
     answer_by_session,
     mean_score,
     reward_parts,
 )
 from fairmem.trace import Branch, EpisodeTree, QuizItem, Role, SessionReward
-from fairmem.types import Conversation, Question
-
-
-@dataclass(frozen=True, slots=True)
-class TreePlan:
-    """The branches to roll out from one conversation.
-
-    `questions` gives the fixed question set of a comparison group from (session it is asked after, session the
-    group is about or None for the global group). With `balanced`, a local branch earns the mean of two scores: on
-    the questions with evidence in the session the group is about, and on the others. With `state_values` the memories
-    that a global branch had on the way are asked the questions of its last. With an `op_scope` every operation of a
-    global branch is valued by those questions too, or by those of its scope, in the memory of the `op_horizon`
-    (`fairmem.episodes.op_values`).
-    """
-
-    conversation: Conversation
-    branches: tuple[BranchPlan, ...]
-    questions: Callable[[int, int | None], tuple[Question, ...]]
-    seed: int = 0
-    balanced: bool = False
-    state_values: bool = False
-    op_scope: OpScope | None = None
-    op_horizon: OpHorizon = "end"
+from fairmem.types import Conversation
 
 
 @dataclass(slots=True)
@@ -169,7 +147,7 @@ class EpisodeRunner:
         self, plans: Sequence[TreePlan], results: Mapping[str, BranchResult], board: MemoryBoard, report: RunReport
     ) -> _Asked:
         """Every question about every memory, in one wave."""
-        jobs, cases = _quiz_jobs(plans, report.banks, board), _op_cases(plans, results, report.banks, board)
+        jobs, cases = quiz_jobs(plans, report.banks, board), cases_of(plans, results, report.banks, board)
         more = [job for (index, _), of in cases.items() for job in op_jobs(plans[index].conversation, of)]
         asked = self.quizzer.ask([*jobs.values(), *more], plans[0].seed if plans else 0)
         report.quiz_items = sum(len(items) for items in asked)
@@ -206,13 +184,25 @@ class EpisodeRunner:
             seed=plan.seed,
             branches=tuple(branches),
         )
-        states = {key: job.bank for key, job in asked.jobs.items() if key[0] == index}
-        tree = self._valued(tree, plan, states, asked.quizzes, settings)
+        value = self._value(plan, settings)
+        states = {(name, session): job.bank for (of, name, session), job in asked.jobs.items() if of == index}
+        quizzes = {(name, session): quiz for (of, name, session), quiz in asked.quizzes.items() if of == index}
+        tree = with_state_values(tree, plan, states, quizzes, value)
         for (of, name), cases in asked.cases.items():
             if of == index:
                 result, answered = results[f"{index}/{name}"], asked.of_ops[of, name]
-                tree = self._op_valued(tree, plan, result, cases, answered, settings)
+                tree = with_op_values(tree, plan, result, cases, answered, value, self.policies)
         return tree
+
+    def _value(self, plan: TreePlan, settings: RewardConfig) -> Value:
+        """What a memory would earn as the final one of `plan`'s conversation, part by part."""
+        dialogue = cache(partial(self.dialogue_tokens, plan.conversation))
+
+        def value(quiz: Sequence[QuizItem], memory: Memory, last: int) -> dict[str, float | None]:
+            outcome = Outcome(True, (last,), quiz, memory.tokens(self._count), dialogue(last))
+            return {name: values[last] for name, values in _measured(outcome, settings).items()}
+
+        return value
 
     def play(self, routines: Mapping[str, Routine[Result]], report: RunReport) -> dict[str, Result]:
         """Run `routines`, which wait for no one's memory, with this runner's models; `report` takes their cost."""
@@ -259,7 +249,7 @@ class EpisodeRunner:
             balance=plan.first if local and balanced else None,
             turns=result.turns,
         )
-        parts = {name: _measured(name, reward, outcome, settings) for name, reward in reward_parts(settings).items()}
+        parts = _measured(outcome, settings)
         if local or settings.spread == "all":
             counts = dict.fromkeys(outcome.sessions, mean_score(quiz)[1])
         else:
@@ -276,102 +266,17 @@ class EpisodeRunner:
             update={"rewards": rewards, "final_bank": bank.hash, "bank_entries": len(bank), "bank_tokens": tokens}
         )
 
-    def _valued(
-        self,
-        tree: EpisodeTree,
-        plan: TreePlan,
-        banks: Mapping[tuple[int, str, int], Memory],
-        quizzes: Mapping[tuple[int, str, int], tuple[QuizItem, ...]],
-        settings: RewardConfig,
-    ) -> EpisodeTree:
-        """`tree` with the values of the quizzed memories on its global branches."""
-        whole = {branch.id: branch.last for branch in plan.branches if branch.parent is None}
-        states = {key: bank for key, bank in banks.items() if key[1] in whole}
-        questions = answered_by_all(quizzes[key] for key in states)
-        dialogues = {last: self.dialogue_tokens(plan.conversation, last) for last in set(whole.values())}
-        values: dict[str, list[SessionReward]] = {}
-        for (index, name, session), bank in states.items():
-            quiz = tuple(item for item in quizzes[index, name, session] if item.question in questions)
-            outcome = Outcome(True, (session,), quiz, bank.tokens(self._count), dialogues[whole[name]])
-            measured = reward_parts(settings).items()
-            parts = {part: _measured(part, reward, outcome, settings)[session] for part, reward in measured}
-            values.setdefault(name, []).append(SessionReward(session=session, parts=parts, questions=len(quiz)))
-        branches = (b.model_copy(update={"values": tuple(values.get(b.id, ()))}) for b in tree.branches)
-        return tree.model_copy(update={"branches": tuple(branches)})
 
-    def _op_valued(
-        self,
-        tree: EpisodeTree,
-        plan: TreePlan,
-        result: BranchResult,
-        cases: Sequence[OpCase],
-        quizzes: Sequence[Sequence[QuizItem]],
-        settings: RewardConfig,
-    ) -> EpisodeTree:
-        """`tree` with the lines of one of its global branches and what its operations were worth."""
-        last = result.plan.last
-        dialogue = self.dialogue_tokens(plan.conversation, last)
-
-        def measure(quiz: Sequence[QuizItem], memory: Memory) -> dict[str, float | None]:
-            outcome = Outcome(True, (last,), quiz, memory.tokens(self._count), dialogue)
-            parts = reward_parts(settings).items()
-            return {name: _measured(name, reward, outcome, settings)[last] for name, reward in parts}
-
-        gains = op_gains(cases, quizzes, measure, len(plan.questions(last, None)))
-        turns = with_lines(result.turns, result.written, self.policies)
-        branches = (
-            b.model_copy(update={"gains": gains, "turns": turns}) if b.id == result.plan.id else b
-            for b in tree.branches
-        )
-        return tree.model_copy(update={"branches": tuple(branches)})
-
-
-def _op_cases(
-    plans: Sequence[TreePlan],
-    results: Mapping[str, BranchResult],
-    banks: Mapping[tuple[int, str], Memory],
-    board: MemoryBoard,
-) -> dict[tuple[int, str], list[OpCase]]:
-    """(plan, global branch that did not fail) -> its operations that changed memory, where a plan values them."""
-    return {
-        (index, branch.id): op_cases(
-            results[f"{index}/{branch.id}"],
-            plan.questions(branch.last, None),
-            plan.op_scope,
-            board,
-            f"{index}/",
-            plan.op_horizon,
-        )
-        for index, plan in enumerate(plans)
-        if plan.op_scope is not None
-        for branch in plan.branches
-        if branch.parent is None and (index, branch.id) in banks
-    }
-
-
-def _quiz_jobs(
-    plans: Sequence[TreePlan], banks: Mapping[tuple[int, str], Memory], board: MemoryBoard
-) -> dict[tuple[int, str, int], QuizJob]:
-    """(plan, branch id, session) -> what that memory is asked: every final one, and those before if the plan says."""
-    jobs: dict[tuple[int, str, int], QuizJob] = {}
-    for index, plan in enumerate(plans):
-        for branch in plan.branches:
-            if (index, branch.id) not in banks:
-                continue
-            questions = plan.questions(branch.last, None if branch.parent is None else branch.first)
-            states = memories(branch, board, f"{index}/") if plan.state_values and branch.parent is None else {}
-            for session, memory in {**states, branch.last: banks[index, branch.id]}.items():
-                jobs[index, branch.id, session] = QuizJob(plan.conversation, memory, session, questions)
-    return jobs
-
-
-def _measured(name: str, reward: Reward, outcome: Outcome, settings: RewardConfig) -> dict[int, float | None]:
-    """The values of one reward part. Parts may be the user's own code, so what goes wrong in one names it."""
-    with boundary(ConfigError, f"reward part '{name}'"):
-        values = reward(outcome, settings)
-        missing = [session for session in outcome.sessions if session not in values]
-    if missing:
-        raise ConfigError(
-            f"reward part '{name}' says nothing of session {missing[0]}; return None where it is unscored"
-        )
-    return values
+def _measured(outcome: Outcome, settings: RewardConfig) -> dict[str, dict[int, float | None]]:
+    """The values of every reward part. Parts may be the user's own code, so what goes wrong in one names it."""
+    measured: dict[str, dict[int, float | None]] = {}
+    for name, reward in reward_parts(settings).items():
+        with boundary(ConfigError, f"reward part '{name}'"):
+            values = reward(outcome, settings)
+            missing = [session for session in outcome.sessions if session not in values]
+        if missing:
+            raise ConfigError(
+                f"reward part '{name}' says nothing of session {missing[0]}; return None where it is unscored"
+            )
+        measured[name] = values
+    return measured

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from fairmem.episodes.episode import BranchResult
 from fairmem.episodes.executor import AwaitMemory, MemoryBoard
+from fairmem.episodes.plans import BranchResult, OpHorizon, OpScope
 from fairmem.episodes.quiz import QuizJob
 from fairmem.episodes.written import Written, lines, without
 from fairmem.errors import ConfigError
@@ -30,10 +29,6 @@ from fairmem.policy import Policy, TokenPlaces
 from fairmem.trace import OpGain, QuizItem, Role, RoleTurn
 from fairmem.types import Conversation, Question
 
-OpScope = Literal["cumulative", "session"]
-"""All questions of the end, or those about the sessions that an operation's entry is from."""
-OpHorizon = Literal["end", "session"]
-"""The memory that an operation is left out of: the final one, or the one after its session."""
 _CHANGES = ("applied", "merged_duplicate")
 """Outcomes of operations that can change a memory."""
 Measure = Callable[[Sequence[QuizItem], Memory], Mapping[str, float | None]]

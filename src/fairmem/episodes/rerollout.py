@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fairmem.config import RolloutConfig
-from fairmem.episodes.episode import BranchPlan
+from fairmem.episodes.plans import BranchPlan
 from fairmem.seeds import derive, python_rng
 from fairmem.types import Conversation
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairmem.episodes.episode import BranchPlan
 from fairmem.episodes.executor import AwaitMemory, MemoryBoard
+from fairmem.episodes.plans import BranchPlan
 from fairmem.memory import Memory
 from fairmem.trace import CallFailure, QuizItem
 

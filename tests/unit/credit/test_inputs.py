@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmem.credit import Need
-from fairmem.credit.inputs import Hindsight, LocalGroups, read_inputs
+from fairmem.credit.inputs import Hindsight, LocalGroups, read_inputs, sessions_asked
 from fairmem.credit.rule import RuleInput
 from fairmem.errors import CreditError
 from fairmem.trace import Branch, EpisodeTree, OpRecord, QuizItem, RoleTurn, SessionReward
@@ -161,3 +161,30 @@ def test_a_memory_is_worth_the_mean_of_what_its_continuations_earned() -> None:
     assert given.values_G_S1 is not None
     assert given.values_G_S1[0, 0] == pytest.approx(0.3) and given.values_G_S1[0, 2] == 0.9
     assert np.isnan(given.values_G_S1[0, 1]) and np.isnan(given.values_G_S1[1]).all()
+
+
+def asked(total: int, *questions: int) -> Branch:
+    """A rollout whose quiz has `total` items, and whose sessions earn from `questions` each."""
+    item = QuizItem(question="q", category="single_hop", after_session=3, gold="", score=1.0)
+    rewards = tuple(SessionReward(session=s, parts={"answer": 1.0}, questions=n) for s, n in enumerate(questions, 1))
+    return Branch(id="g0", kind="global", member=0, quiz=(item,) * total, rewards=rewards)
+
+
+@pytest.mark.parametrize(
+    ("total", "questions", "expected"),
+    [
+        (6, (1, 2, 3), 3.0),  # every question has a session of its own: 6 / 2
+        (6, (2, 0, 4), 2.0),  # a session that no question is about does not count: 6 / 3
+        (4, (3, 3), 4 / 3),  # two of four questions are about both sessions
+        (6, (6, 6, 6), 1.0),  # every session earns from all questions
+        (0, (), 1.0),  # nothing was asked, so there is nothing to weigh
+    ],
+)
+def test_a_question_weighs_more_in_its_session_than_in_the_whole(
+    total: int, questions: tuple[int, ...], expected: float
+) -> None:
+    assert sessions_asked([asked(total, *questions)]) == pytest.approx(expected)
+
+
+def test_rollouts_of_a_group_have_one_unit_even_where_one_of_them_was_asked_nothing() -> None:
+    assert sessions_asked([asked(6, 1, 2, 3), asked(0)]) == 3.0

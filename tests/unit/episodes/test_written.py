@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fairmem.episodes.episode import apply_ops
+from fairmem.episodes.role_calls import apply_ops
 from fairmem.episodes.written import Written, lines, without
 from fairmem.memory import Delete, Insert, MemoryBank, Op, OpContext, Update
 from fairmem.trace import Line
