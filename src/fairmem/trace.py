@@ -197,7 +197,7 @@ class SessionReward(_Record):
 
 
 class OpGain(_Record):
-    """What the memory after a session is worth less without one of the operations of that session.
+    """What a memory is worth less without one of its operations: the final one, or that after the operation's session.
 
     Parts as in `SessionReward`, each with the operation less without it; so a penalty that the operation raises is
     above 0. A part that could not be measured is None.

@@ -42,7 +42,7 @@ class Need(StrEnum):
     DEMONSTRATIONS = "demonstrations"
     """Rollouts in which a teacher decides."""
     OP_VALUES = "op_values"
-    """What the memory after a session would be worth without each of its operations, and which tokens wrote them."""
+    """What a memory would be worth without each of its operations, and which tokens wrote them."""
     PROVENANCE = "provenance"
     """Which turn wrote the entries that the answerer was shown."""
 
