@@ -42,7 +42,7 @@ class OpCase:
     Attributes:
         turn: Id of the role turn that asked for it.
         op: Which of the turn's operations.
-        after: The session that both memories are of.
+        until: The session that both memories are of.
         kept: The memory with it.
         lacking: The memory without it.
         questions: What both are asked.
@@ -50,7 +50,7 @@ class OpCase:
 
     turn: str
     op: int
-    after: int
+    until: int
     kept: MemoryBank
     lacking: MemoryBank
     questions: tuple[Question, ...]
@@ -78,27 +78,29 @@ def op_cases(
     evidence = {q.id: {where[turn] for turn in q.evidence if turn in where} for q in questions}
     writing = [written for written in result.written if written.ops]
     cases: list[OpCase] = []
-    for first, written in enumerate(writing):
-        session = written.session
-        start = _memory(result, session - 1, board, prefix)
-        after = result.plan.last if horizon == "end" else session
-        kept = _memory(result, after, board, prefix)
+    for session in sorted({written.session for written in writing}):
+        until = result.plan.last if horizon == "end" else session
+        start, after, kept = (_memory(result, at, board, prefix) for at in (session - 1, session, until))
         if start is None or kept is None:
             continue
-        opening = next(at for at, reply in enumerate(writing) if reply.session == session)
-        wrote = [reply for reply in writing[opening:] if reply.session <= after]
-        records = [turns[reply.turn].ops for reply in wrote]
-        for index, record in enumerate(turns[written.turn].ops):
-            if record.outcome not in _CHANGES:
-                continue
-            lacking = without(start, wrote, records, (first - opening, index))
+        wrote = [written for written in writing if session <= written.session <= until]
+        records = [turns[written.turn].ops for written in wrote]
+        changes = [
+            (at, index, record)
+            for at, (written, outcomes) in enumerate(zip(wrote, records, strict=True))
+            if written.session == session
+            for index, record in enumerate(outcomes)
+            if record.outcome in _CHANGES
+        ]
+        for at, index, record in changes:
+            lacking = without(start, wrote, records, (at, index))
             if lacking.hash == kept.hash:
                 continue
             asked = tuple(questions)
             if scope == "session":
-                touched = {session} | _sources(record.entry, (_memory(result, session, board, prefix), kept), where)
+                touched = {session} | _sources(record.entry, (after, kept), where)
                 asked = tuple(question for question in questions if evidence[question.id] & touched)
-            cases.append(OpCase(written.turn, index, after, kept, lacking, asked))
+            cases.append(OpCase(wrote[at].turn, index, until, kept, lacking, asked))
     return cases
 
 
@@ -111,7 +113,7 @@ def _sources(entry: int | None, memories: Sequence[MemoryBank | None], where: Ma
 def op_jobs(conversation: Conversation, cases: Sequence[OpCase]) -> list[QuizJob]:
     """Two quizzes per case: of the memory with the operation, and of that without it."""
     return [
-        QuizJob(conversation, memory, case.after, case.questions)
+        QuizJob(conversation, memory, case.until, case.questions)
         for case in cases
         for memory in (case.kept, case.lacking)
     ]
