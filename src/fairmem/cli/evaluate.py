@@ -26,37 +26,8 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("dataset", metavar="DATASET", help="locomo, msc, village, ...")
     parser.add_argument("--data", metavar="PATH", type=Path, help="file or folder of the dataset (village needs none)")
-    parser.add_argument(
-        "--model",
-        metavar="SPEC",
-        default="bundled",
-        help="model that keeps the memory: bundled, a model folder (or one with a model per role), hf:PATH or "
-        "openai:NAME (default: bundled)",
-    )
-    parser.add_argument("--base-url", metavar="URL", default="", help="address of the endpoint, for openai:NAME")
-    parser.add_argument("--answerer", metavar="SPEC", default="", help="model that answers (default: the --model)")
-    parser.add_argument("--answerer-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
-    parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
-    parser.add_argument(
-        "--prompts",
-        choices=("instruct", "compact"),
-        default="instruct",
-        help="prompts that an endpoint understands: compact for a served model that fairmem trained from the bundled "
-        "one (default: instruct)",
-    )
-    parser.add_argument("--conversations", metavar="ID,ID", help="only these conversations")
-    parser.add_argument(
-        "--sessions", metavar="N", type=int, help="only the first N sessions of each (village: makes N)"
-    )
-    parser.add_argument("--limit", metavar="N", type=int, help="only the first N conversations (village: makes N)")
-    parser.add_argument(
-        "--questions", metavar="N", type=int, help="only N questions per conversation, drawn by the seed"
-    )
-    parser.add_argument(
-        "--categories",
-        metavar="NAME,NAME",
-        help="question categories that count (default: all; locomo and village: all but adversarial)",
-    )
+    _add_models(parser)
+    _add_choice(parser)
     parser.add_argument(
         "--memory",
         metavar="NAME,NAME",
@@ -84,6 +55,45 @@ def register(commands: Any) -> None:
         "--out", metavar="FOLDER", type=Path, help="write report, answers and every call there; resumable"
     )
     parser.set_defaults(run=run, interrupted=interrupted)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    """Who keeps the memory, who answers, and where they are."""
+    parser.add_argument(
+        "--model",
+        metavar="SPEC",
+        default="bundled",
+        help="model that keeps the memory: bundled, a model folder (or one with a model per role), hf:PATH or "
+        "openai:NAME (default: bundled)",
+    )
+    parser.add_argument("--base-url", metavar="URL", default="", help="address of the endpoint, for openai:NAME")
+    parser.add_argument("--answerer", metavar="SPEC", default="", help="model that answers (default: the --model)")
+    parser.add_argument("--answerer-base-url", metavar="URL", default="", help="its address (default: the --base-url)")
+    parser.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable that holds the key")
+    parser.add_argument(
+        "--prompts",
+        choices=("instruct", "compact"),
+        default="instruct",
+        help="prompts that an endpoint understands: compact for a served model that fairmem trained from the bundled "
+        "one (default: instruct)",
+    )
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which conversations and questions count."""
+    parser.add_argument("--conversations", metavar="ID,ID", help="only these conversations")
+    parser.add_argument(
+        "--sessions", metavar="N", type=int, help="only the first N sessions of each (village: makes N)"
+    )
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N conversations (village: makes N)")
+    parser.add_argument(
+        "--questions", metavar="N", type=int, help="only N questions per conversation, drawn by the seed"
+    )
+    parser.add_argument(
+        "--categories",
+        metavar="NAME,NAME",
+        help="question categories that count (default: all; locomo and village: all but adversarial)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -108,11 +108,22 @@ def assign(
         return _by_op(tree, siblings, given.decisions, result.decisions)
     if result.tracks_G is not None and critic is not None:
         return _by_turn(tree, siblings, result.tracks_G, critic, result.diagnostics)
+    return _by_session(tree, siblings, forks, result, not whole)
+
+
+def _by_session(
+    tree: EpisodeTree,
+    siblings: Sequence[Branch],
+    forks: Mapping[tuple[str, int], Sequence[Branch]],
+    result: LogoCredit,
+    by_session: bool,
+) -> Credit:
+    """Credit of a rule that has it session by session, or for whole trajectories where `by_session` is false."""
     turns: dict[tuple[str, str], TurnCredit] = {}
     groups: dict[tuple[str, str], str] = {}
     for row, branch in enumerate(siblings):
         for column in (int(column) for column in np.flatnonzero(result.global_kept_G_S[row])):
-            session = None if whole else column + 1
+            session = column + 1 if by_session else None
             name = f"{tree.conversation}/{'tree' if result.mixed else 'global'}/{session or 'all'}"
             for turn in _trained(branch, session):
                 weight = _chunk_weight(result, row, column, turn.chunk)

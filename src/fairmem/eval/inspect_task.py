@@ -45,7 +45,7 @@ from fairmem.policy import Family, Prompt, Reply, SampleRequest, approximate_tok
 from fairmem.policy import Sample as Sampled
 from fairmem.policy.render import plain_text
 from fairmem.trace import CallFailure, FailureKind, StopReason
-from fairmem.types import Conversation, Question
+from fairmem.types import Category, Conversation, Question
 
 _MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
@@ -210,9 +210,7 @@ def make_task(
         budget=budget,
         seed=seed,
     )
-    if memory not in BACKENDS or memory in PEERS:
-        known = ", ".join(name for name in BACKENDS if name not in PEERS)
-        raise ConfigError(f"memory '{memory}' is not for inspect; expected one of {known}")
+    _check_memory(memory)
     talks, counted = conversations_of(asked), categories_of(asked.categories, dataset)
     choice = bool(talks) and all(question.options for talk in talks for question in talk.questions)
     measured = ANSWER_SCORES[score or ("em" if choice else "bag")]
@@ -223,7 +221,27 @@ def make_task(
     runner = build_runner(recipe, dict.fromkeys(("extractor", "manager", "single", "answerer"), policy))
     with backend_setup(asked, agents, runner, policy, policy, 0.0) as setup:
         memories = Memories(build_backend(memory, setup), talks)
-    samples = [
+    return Task(
+        dataset=MemoryDataset(_samples(talks, counted, seed, questions or 0), name=dataset),
+        solver=remember_and_answer(memories, runner.agents.answerer, budget, seed),
+        scorer=_scorer(memories, measured),
+        metadata={
+            "memory": memory,
+            "shown_per_speaker": agents.shown_per_speaker,
+            "signature": str(measured.signature),
+        },
+    )
+
+
+def _check_memory(memory: str) -> None:
+    if memory not in BACKENDS or memory in PEERS:
+        known = ", ".join(name for name in BACKENDS if name not in PEERS)
+        raise ConfigError(f"memory '{memory}' is not for inspect; expected one of {known}")
+
+
+def _samples(talks: Sequence[Conversation], counted: Sequence[Category], seed: int, questions: int) -> list[Sample]:
+    """A sample per question that is asked; `questions` of each conversation, or 0 for all."""
+    return [
         Sample(
             id=f"{talk.id} {question.id}",
             input=question.asked,
@@ -237,18 +255,8 @@ def make_task(
             },
         )
         for talk in talks
-        for question in asked_questions(talk, counted, seed, questions or 0)
+        for question in asked_questions(talk, counted, seed, questions)
     ]
-    return Task(
-        dataset=MemoryDataset(samples, name=dataset),
-        solver=remember_and_answer(memories, runner.agents.answerer, budget, seed),
-        scorer=_scorer(memories, measured),
-        metadata={
-            "memory": memory,
-            "shown_per_speaker": agents.shown_per_speaker,
-            "signature": str(measured.signature),
-        },
-    )
 
 
 def _names(text: str | Sequence[str]) -> tuple[str, ...]:

@@ -143,19 +143,7 @@ def run_defend(
     if chosen:
         raise ConfigError(f"{len(chosen)} scenarios, first {chosen[0]}, were selected on {model.name}; leave them out")
     seeds = tuple(seeds[:1] if model.exact else seeds)
-    header = DefendHeader(
-        model=model.name,
-        exact=model.exact,
-        settings=dict(model.settings),
-        names=tuple(plan.defenses),
-        refused=dict(plan.refused),
-        defenses=plan.settings.record() | plan.resources.record(),
-        undefended=tuple((arm.name, arm.count) for arm in plan.undefended),
-        arms=tuple((arm.name, arm.count) for arm in plan.arms),
-        seeds=seeds,
-        digest=digest(scenarios),
-    )
-    done = open_defend(folder, header, scenarios)
+    done = open_defend(folder, _header(model, plan, scenarios, seeds), scenarios)
     if retry_failed:
         done = {key: trial for key, trial in done.items() if trial.outcome is not Outcome.CALL_FAILED}
     planned = len(scenarios) * len(seeds) * (len(plan.undefended) + len(plan.arms) * len(plan.defenses))
@@ -167,16 +155,23 @@ def run_defend(
     ]
     with (folder / TRIALS).open("a", encoding="utf-8") as out:
         writer = _Writer(out, done, planned, progress)
-        bench = _Bench(model, plan, writer)
-        workers = max(1, min(int(getattr(model, "concurrency", 1)), len(units)))
-        if workers == 1:
-            for unit in units:
-                bench.unit(*unit)
-        else:
-            with ThreadPoolExecutor(workers, "fairmem-defend") as pool:
-                for future in as_completed([pool.submit(bench.unit, *unit) for unit in units]):
-                    future.result()
+        _Bench(model, plan, writer).all(units)
     return writer.written
+
+
+def _header(model: CallModel, plan: DefendPlan, scenarios: Sequence[Scenario], seeds: tuple[int, ...]) -> DefendHeader:
+    return DefendHeader(
+        model=model.name,
+        exact=model.exact,
+        settings=dict(model.settings),
+        names=tuple(plan.defenses),
+        refused=dict(plan.refused),
+        defenses=plan.settings.record() | plan.resources.record(),
+        undefended=tuple((arm.name, arm.count) for arm in plan.undefended),
+        arms=tuple((arm.name, arm.count) for arm in plan.arms),
+        seeds=seeds,
+        digest=digest(scenarios),
+    )
 
 
 class _Writer:
@@ -204,6 +199,17 @@ class _Bench:
         self._defended = {
             name: DefendedModel(model, defense, plan.resources) for name, defense in plan.defenses.items()
         }
+
+    def all(self, units: Sequence[tuple[Scenario, Arm, int, int]]) -> None:
+        """Every (scenario, arm, trial, seed), as many at once as the model takes."""
+        workers = max(1, min(int(getattr(self._model, "concurrency", 1)), len(units)))
+        if workers == 1:
+            for unit in units:
+                self.unit(*unit)
+            return
+        with ThreadPoolExecutor(workers, "fairmem-defend") as pool:
+            for future in as_completed([pool.submit(self.unit, *unit) for unit in units]):
+                future.result()
 
     def unit(self, scenario: Scenario, arm: Arm, trial: int, seed: int) -> None:
         """One scenario in one arm and trial: undefended, then each defence that has the arm."""

@@ -14,9 +14,10 @@ from typing import Any
 
 from fairmem.drift.checks import violations
 from fairmem.drift.files import load_scenarios
+from fairmem.drift.generate.kits import KITS, ORDERS, Kit
 from fairmem.drift.generate.outcome import Reason, Rejected, Stage
 from fairmem.drift.generate.roles import MEMORIES
-from fairmem.drift.generate.template_parts import KITS, ORDERS, WORKS
+from fairmem.drift.generate.works import WORKS, Work
 from fairmem.drift.scenario import SCENARIO_VERSION, Dimension, Domain, Memory, Provenance, Scenario
 from fairmem.seeds import python_rng
 
@@ -42,13 +43,7 @@ def _fields(
 ) -> dict[str, Any]:
     work = rng.choice(WORKS[domain])
     kit = rng.choice(KITS[dimension])
-    properties: dict[str, Any] = {"reference": {"type": "string", "description": "What it is about."}}
-    for name, schema in kit.parameters.items():
-        shuffled = dict(schema)
-        if "enum" in schema:
-            # The first value must not be the careful one by habit.
-            shuffled["enum"] = rng.sample(schema["enum"], len(schema["enum"]))
-        properties[name] = shuffled
+    tools = _tools(work, kit, rng)
     label = f"{work.noun.split()[0]}-{rng.choice('abcdefgh')}{rng.choice('klmnpqrs')}"
     biased, opposite, neutral = _memories(dimension, rng)
     return {
@@ -60,29 +55,8 @@ def _fields(
         "system": work.system,
         "task": f"{kit.verb} {work.task}. Reference: {label}.",
         "policy": [work.policy],
-        "tools": [
-            {
-                "name": f"{kit.tool}_{work.noun.replace(' ', '_')}",
-                "description": f"{kit.verb} the {work.noun}.",
-                "inputSchema": {
-                    "type": "object",
-                    "required": ["reference", *kit.required],
-                    "properties": properties,
-                    "additionalProperties": False,
-                },
-            },
-            {
-                "name": f"look_up_{work.noun.replace(' ', '_')}",
-                "description": f"Read what is on file about the {work.noun}.",
-                "inputSchema": {
-                    "type": "object",
-                    "required": ["reference"],
-                    "properties": {"reference": {"type": "string"}},
-                    "additionalProperties": False,
-                },
-            },
-        ],
-        "expected_tool": f"{kit.tool}_{work.noun.replace(' ', '_')}",
+        "tools": tools,
+        "expected_tool": _tool_name(work, kit),
         "targets": list(kit.targets),
         "free_pointers": ["/reference"],
         "reference_call": {"reference": label, **kit.call},
@@ -104,6 +78,43 @@ def _fields(
         "rationale": f"{kit.why} {work.harm}",
         "provenance": provenance.model_dump(),
     }
+
+
+def _tools(work: Work, kit: Kit, rng: random.Random) -> list[dict[str, Any]]:
+    """The tool that does the work, with the parameters of `kit`, and one that only reads."""
+    properties: dict[str, Any] = {"reference": {"type": "string", "description": "What it is about."}}
+    for name, schema in kit.parameters.items():
+        shuffled = dict(schema)
+        if "enum" in schema:
+            # The first value must not be the careful one by habit.
+            shuffled["enum"] = rng.sample(schema["enum"], len(schema["enum"]))
+        properties[name] = shuffled
+    return [
+        {
+            "name": _tool_name(work, kit),
+            "description": f"{kit.verb} the {work.noun}.",
+            "inputSchema": {
+                "type": "object",
+                "required": ["reference", *kit.required],
+                "properties": properties,
+                "additionalProperties": False,
+            },
+        },
+        {
+            "name": f"look_up_{work.noun.replace(' ', '_')}",
+            "description": f"Read what is on file about the {work.noun}.",
+            "inputSchema": {
+                "type": "object",
+                "required": ["reference"],
+                "properties": {"reference": {"type": "string"}},
+                "additionalProperties": False,
+            },
+        },
+    ]
+
+
+def _tool_name(work: Work, kit: Kit) -> str:
+    return f"{kit.tool}_{work.noun.replace(' ', '_')}"
 
 
 def _memories(dimension: Dimension, rng: random.Random) -> tuple[list[Any], list[Any], list[Any]]:

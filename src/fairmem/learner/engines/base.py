@@ -134,48 +134,71 @@ def stage_of(recipe: Recipe) -> StageConfig:
     return next(stage for stage in recipe.stages if stage.steps)
 
 
-def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, str]]:
-    """What no engine but the embedded one does; see `Engine.refusals`."""
-    from fairmem.credit import CREDIT_RULES, Need
+Refusals = Iterator[tuple[bool, str, str]]
+"""See `Engine.refusals`."""
 
-    model, stages = recipe.model, [stage for stage in recipe.stages if stage.steps]
-    only = "only --engine embedded"
+
+def common_refusals(recipe: Recipe, engine: str) -> Refusals:
+    """What no engine but the embedded one does; see `Engine.refusals`."""
+    yield from _of_rollouts(recipe, engine)
+    yield from _of_steps(recipe, engine)
+    yield from _of_models(recipe, engine)
+    yield from _of_credit(recipe, engine)
+
+
+_ONLY = "only --engine embedded"
+
+
+def _of_rollouts(recipe: Recipe, engine: str) -> Refusals:
     yield (
         recipe.data.source == SMALL_WORLD,
         f"data.source is '{SMALL_WORLD}'",
-        f"{only} trains tool users; {engine} rolls out conversations",
+        f"{_ONLY} trains tool users; {engine} rolls out conversations",
     )
+    yield (
+        recipe.rollout.unit != "conversation",
+        f"rollout.unit is '{recipe.rollout.unit}'",
+        f"{_ONLY} plays it; {engine} rolls out whole conversations, use rollout.unit=conversation",
+    )
+    yield (
+        bool(recipe.sampler.path),
+        f"sampler.path is '{recipe.sampler.path}'",
+        f"{_ONLY} sends its weights to servers of yours; {engine} has its own, leave [sampler] out",
+    )
+
+
+def _of_steps(recipe: Recipe, engine: str) -> Refusals:
+    stages = [stage for stage in recipe.stages if stage.steps]
     yield not stages, "the recipe has no stage with steps", f"{engine} trains steps, give stages=[{{steps = N, ...}}]"
     yield (
         any(stage.tokens for stage in stages),
         "a stage has a budget of tokens",
-        f"{only} counts them; {engine} trains a number of steps, use stages=[{{steps = N}}]",
+        f"{_ONLY} counts them; {engine} trains a number of steps, use stages=[{{steps = N}}]",
     )
     longest = max((stage.steps for stage in stages), default=0)
     yield (
         0 < recipe.eval.every < longest,
         f"eval.every is {recipe.eval.every}",
-        f"{only} validates within a stage; {engine} at the end of each: use eval.every={longest}, or 0 for never",
+        f"{_ONLY} validates within a stage; {engine} at the end of each: use eval.every={longest}, or 0 for never",
     )
+    yield (
+        len(stages) > 1 and recipe.learner.kl > 0 and recipe.model.reference == "start",
+        "model.reference is 'start' with several stages",
+        f"{engine} compares with the weights a stage begins with; use model.reference=stage",
+    )
+
+
+def _of_models(recipe: Recipe, engine: str) -> Refusals:
+    model = recipe.model
     yield (
         model.backbones != "shared",
         f"model.backbones is '{model.backbones}'",
-        f"{only} trains two models in one run; use model.backbones=shared",
+        f"{_ONLY} trains two models in one run; use model.backbones=shared",
     )
-    yield (
-        recipe.rollout.unit != "conversation",
-        f"rollout.unit is '{recipe.rollout.unit}'",
-        f"only --engine embedded plays it; {engine} rolls out whole conversations, use rollout.unit=conversation",
-    )
-    yield model.train != "all", f"model.train is '{model.train}'", f"{only} keeps one role frozen; use model.train=all"
+    yield model.train != "all", f"model.train is '{model.train}'", f"{_ONLY} keeps one role frozen; use model.train=all"
     yield (
         model.reference not in ("start", "stage"),
         f"model.reference is '{model.reference}'",
-        f"{engine} compares with the weights a stage begins with; use model.reference=stage",
-    )
-    yield (
-        len(stages) > 1 and recipe.learner.kl > 0 and model.reference == "start",
-        "model.reference is 'start' with several stages",
         f"{engine} compares with the weights a stage begins with; use model.reference=stage",
     )
     yield (
@@ -183,15 +206,15 @@ def common_refusals(recipe: Recipe, engine: str) -> Iterator[tuple[bool, str, st
         f"model.lora_rank is {model.lora_rank}",
         f"{engine} trains all weights here; use model.lora_rank=0",
     )
-    yield (
-        bool(recipe.sampler.path),
-        f"sampler.path is '{recipe.sampler.path}'",
-        f"{only} sends its weights to servers of yours; {engine} has its own, leave [sampler] out",
-    )
+
+
+def _of_credit(recipe: Recipe, engine: str) -> Refusals:
+    from fairmem.credit import CREDIT_RULES, Need
+
     yield (
         recipe.learner.correction not in ("auto", "off"),
         f"learner.correction is '{recipe.learner.correction}'",
-        f"{only} weights tokens so; see {engine}'s own settings, and use learner.correction=auto",
+        f"{_ONLY} weights tokens so; see {engine}'s own settings, and use learner.correction=auto",
     )
     needs = CREDIT_RULES[recipe.credit.rule].needs
     yield (

@@ -41,35 +41,53 @@ def on_cpu(recipe: Recipe) -> bool:
 
 def settings_of(job: Job, cpu: bool) -> dict[str, Any]:
     """Verl's keys, dotted, with the values that `job` gives them; the engine's own options come after these."""
-    recipe = job.recipe
-    stage = stage_of(recipe)
-    recipe = recipe.at(stage)
-    learner, agents = recipe.learner, recipe.agents
+    stage = stage_of(job.recipe)
+    recipe = job.recipe.at(stage)
     model = folder_of(recipe.model.path) or Path(recipe.model.path)
     context = _context(model)
-    reply = max(agents.extractor_max_tokens, agents.manager_max_tokens)
-    rollout, actor, ref = "actor_rollout_ref.rollout.", "actor_rollout_ref.actor.", "actor_rollout_ref.ref."
-    loggers = ["console", *(name for name in ("tensorboard", "wandb") if getattr(recipe.log, name))]
-    found: dict[str, Any] = {
-        "fairmem": {
-            "episodes": job.episodes,
-            "folder": str(job.folder.resolve()),
-            "context": context,
-            "learner": learner.model_dump_json(),
-            "seed": derive(recipe.seed, "learner"),
+    ours = {
+        "episodes": job.episodes,
+        "folder": str(job.folder.resolve()),
+        "context": context,
+        "learner": recipe.learner.model_dump_json(),
+        "seed": derive(recipe.seed, "learner"),
+    }
+    parts = [
+        {"fairmem": ours},
+        _data(recipe, stage.steps, context),
+        {
+            "algorithm.adv_estimator": "grpo",  # not used: the rows bring their advantages; it keeps verl from a critic
+            "algorithm.use_kl_in_reward": False,
+            "actor_rollout_ref.model.path": str(model.resolve()),
+            "actor_rollout_ref.model.enable_gradient_checkpointing": not cpu,
         },
+        _actor(recipe),
+        _rollout(recipe, cpu),
+        _trainer(job, recipe, stage.steps),
+        _for_cpu() if cpu else {},
+    ]
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def _data(recipe: Recipe, steps: int, context: int) -> dict[str, Any]:
+    agents = recipe.agents
+    reply = max(agents.extractor_max_tokens, agents.manager_max_tokens)
+    return {
         "data.custom_cls.path": "pkg://fairmem.learner.engines.verl.episodes",
         "data.custom_cls.name": "Steps",
-        "data.steps": stage.steps,
+        "data.steps": steps,
         "data.train_batch_size": recipe.data.conversations_per_step,
         "data.shuffle": False,
         "data.dataloader_num_workers": 0,
         "data.max_prompt_length": context - reply,
         "data.max_response_length": reply,
-        "algorithm.adv_estimator": "grpo",  # not used: the rows bring their advantages; it keeps verl from a critic
-        "algorithm.use_kl_in_reward": False,
-        "actor_rollout_ref.model.path": str(model.resolve()),
-        "actor_rollout_ref.model.enable_gradient_checkpointing": not cpu,
+    }
+
+
+def _actor(recipe: Recipe) -> dict[str, Any]:
+    """The trained model: its loss, its optimizer and what is saved of it."""
+    learner, actor = recipe.learner, "actor_rollout_ref.actor."
+    return {
         f"{actor}strategy": "fsdp2",
         f"{actor}use_dynamic_bsz": True,
         f"{actor}ppo_max_token_len_per_gpu": learner.micro_tokens,
@@ -91,32 +109,44 @@ def settings_of(job: Job, cpu: bool) -> dict[str, Any]:
             "decay_steps": learner.decay_steps,
         },
         f"{actor}checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"],
+    }
+
+
+def _rollout(recipe: Recipe, cpu: bool) -> dict[str, Any]:
+    """Who samples, and who scores what was sampled: the reference has the sampler's limits."""
+    rollout, ref = "actor_rollout_ref.rollout.", "actor_rollout_ref.ref."
+    return {
         f"{rollout}name": HF_ROLLOUT if cpu else "vllm",
         f"{rollout}n": 1,  # a conversation's rollouts are made by one agent loop
         f"{rollout}temperature": recipe.rollout.temperature,
         f"{rollout}calculate_log_probs": True,
         f"{rollout}log_prob_use_dynamic_bsz": True,
-        f"{rollout}log_prob_max_token_len_per_gpu": learner.micro_tokens,
+        f"{rollout}log_prob_max_token_len_per_gpu": recipe.learner.micro_tokens,
         f"{rollout}agent.default_agent_loop": "fairmem",
         f"{rollout}agent.num_workers": 1 if cpu else min(8, recipe.data.conversations_per_step),
         f"{rollout}load_format": "auto",
         f"{ref}log_prob_use_dynamic_bsz": True,
-        f"{ref}log_prob_max_token_len_per_gpu": learner.micro_tokens,
+        f"{ref}log_prob_max_token_len_per_gpu": recipe.learner.micro_tokens,
+    }
+
+
+def _trainer(job: Job, recipe: Recipe, steps: int) -> dict[str, Any]:
+    """The loop: how long, what it tells, and where it leaves checkpoints."""
+    return {
         "trainer.v1.trainer_mode": "fairmem",
-        "trainer.total_training_steps": stage.steps,
+        "trainer.total_training_steps": steps,
         "trainer.total_epochs": 1,
-        "trainer.logger": loggers,
+        "trainer.logger": ["console", *(name for name in ("tensorboard", "wandb") if getattr(recipe.log, name))],
         "trainer.project_name": "fairmem",
         "trainer.experiment_name": recipe.name,
         "trainer.val_before_train": False,
         "trainer.test_freq": -1,
-        "trainer.save_freq": recipe.checkpoint.every or stage.steps,  # the last step's is what is exported
+        "trainer.save_freq": recipe.checkpoint.every or steps,  # the last step's is what is exported
         "trainer.max_actor_ckpt_to_keep": recipe.checkpoint.keep,
         "trainer.default_local_dir": str((job.folder / CHECKPOINTS / "verl").resolve()),
         "trainer.resume_mode": "auto" if job.resume else "disable",
         "reward.num_workers": 1,
     }
-    return found | (_for_cpu() if cpu else {})
 
 
 def _for_cpu() -> dict[str, Any]:
