@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairmem.metrics import f1_signature
+from fairmem.study import over_seeds
 
 DIFFERENCES, FRONTIER = "reproduce-differences.png", "reproduce-frontier.png"
 """Names of the figures, beside the page."""
 
 _HEAD = (
     "| arm | {score} | risen by | less the baseline's | verdict | by seed | p | evidence lost | memory / dialogue "
-    "| steps | calls per step | seconds |"
+    "| less the baseline's | steps | calls per step | seconds |"
 )
 _COMMON_HEAD = (
     "| arm | recipe | {score} | risen by | less the baseline's | verdict | by seed | p | tokens of the memory "
@@ -33,10 +34,10 @@ def page(found: Mapping[str, Any]) -> str:
         f"has seen. {_progress(found['groups'])}",
         "",
         "Intervals are 95 %, Student's t over seeds, not corrected for the number of comparisons. A difference is "
-        "taken per seed, question by question, before it is averaged; p is that of the sign-flip test over seeds, "
-        "which with five seeds is 0.062 at the least. *Better* and *worse* mean that the interval lies on that side of "
-        "0; *risen by* is the difference to the model before training. *Calls per step* are sequential generate calls "
-        "of the trained model, whatever the batch.",
+        "taken per seed, question by question, before it is averaged, that of two memories' sizes per seed; p is that "
+        "of the sign-flip test over seeds, which with five seeds is 0.062 at the least. *Better* and *worse* mean that "
+        "the interval lies on that side of 0; *risen by* is the difference to the model before training. *Calls per "
+        "step* are sequential generate calls of the trained model, whatever the batch.",
         "",
         f"![Differences to the baseline of each group]({DIFFERENCES})",
     ]
@@ -144,6 +145,18 @@ def _compared(group: Mapping[str, Any], arm: Mapping[str, Any]) -> list[str]:
     return [interval(difference, "+.3f"), verdict(difference), by_seed, p]
 
 
+def _smaller(group: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Size of the memory less that in the baseline, paired by seed; None for the baseline, and if no seed has both."""
+    base = next(other for other in group["arms"] if other["name"] == group["baseline"])
+    of_base = {row["seed"]: row["share"] for row in base["seeds"] if row["share"] is not None}
+    pairs = [
+        row["share"] - of_base[row["seed"]]
+        for row in arm["seeds"]
+        if arm is not base and row["seed"] in of_base and row["share"] is not None
+    ]
+    return dict(over_seeds(pairs)) if pairs else None
+
+
 def _named(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     return f"**{arm['name']}**" if arm["name"] == group["baseline"] else str(arm["name"])
 
@@ -170,6 +183,7 @@ def _row(group: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
         *_compared(group, arm),
         interval(arm["m_fail"], ".3f"),
         interval(arm["share"], ".3f"),
+        interval(_smaller(group, arm), "+.3f"),
         *(_number(arm[name]["mean"] if arm[name] else None, ".0f") for name in ("steps", "waves", "seconds")),
     ]
     return "| " + " | ".join(cells) + " |"

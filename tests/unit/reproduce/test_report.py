@@ -69,6 +69,20 @@ def test_the_page_says_who_loses_as_plainly_as_who_wins(found: dict[str, Any]) -
     assert "| no interval |" in page(found)
 
 
+def test_the_page_pairs_sizes_of_memory_by_seed(found: dict[str, Any]) -> None:
+    grpo, logo = found["groups"][0]["arms"]
+    for arm, shares in ((grpo, (0.5, 0.75)), (logo, (0.25, 0.25))):
+        for row, share in zip(arm["seeds"], shares, strict=True):
+            row["share"] = share
+    rows = {line.split("|")[1].strip(" *"): line.split("|") for line in page(found).splitlines() if line[:1] == "|"}
+    at = rows["arm"].index(" memory / dialogue ") + 1
+    # -0.25 and -0.5: deviation 0.176777, of the mean 0.125, times 12.7062 is 1.588.
+    assert (rows["arm"][at], rows["logo"][at]) == (" less the baseline's ", " -0.375 [-1.963, +1.213] ")
+    assert rows["grpo"][at] == " - "
+    logo["seeds"][1]["share"] = None  # of a run whose memory was not measured
+    assert " | -0.250 | " in page(found)
+
+
 def test_the_page_names_the_score_of_a_group(found: dict[str, Any]) -> None:
     assert page(found).count("| arm | F1 | risen by |") == 1
     for arm in found["groups"][0]["arms"]:
