@@ -151,14 +151,14 @@ class Learner:
             rows: Any rows; their recorded log-probabilities and credit are not used.
             model: Another model of the same vocabulary; None takes the trained one.
         """
-        scored: Any = self.model if model is None else model
-        scored.eval()
+        scorer: Any = self.model if model is None else model
+        scorer.eval()
         result: list[Tensor] = [torch.empty(0)] * len(rows)
         packs = pack_rows(rows, range(len(rows)), self.config.pack_tokens, self._share_prompts)
         for micro in micro_batches(packs, self.config.micro_tokens):
             batch = collate(rows, micro, self.device)
-            with self._autocast(scored):
-                logp, _ = sampled_logprobs(scored, batch, self._temperature)
+            with self._autocast(scorer):
+                logp, _ = sampled_logprobs(scorer, batch, self._temperature)
             for row, part in zip(batch.rows, logp.split([len(rows[row].ids) for row in batch.rows]), strict=True):
                 result[row] = part
         return result
