@@ -164,6 +164,7 @@ def test_ctrl_c_does_not_wait_for_an_endpoint_that_hangs(tmp_path: Path) -> None
         assert "interrupted; no report was made; what was asked is in" in error
     finally:
         process.kill()
+        process.communicate()
         _Hanging.over.set()
         server.shutdown()
         server.server_close()

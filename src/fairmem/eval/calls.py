@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from fairmem.policy import Family, OpenAIPolicy, Policy, Reply, Sample, SampleRe
 from fairmem.policy.cassette import request_key
 from fairmem.policy.render import plain_text
 from fairmem.trace import CallFailure, StopReason
+
+_LISTEN = 1.0
+"""Seconds of a wait for calls. A Ctrl-C that comes as a wait begins is seen when it ends, and without end never."""
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -166,7 +169,11 @@ class RecordedCalls:
 
             pool = ThreadPoolExecutor(min(self._concurrency, len(unknown)), "fairmem-eval")
             try:
-                list(pool.map(one, unknown.items()))
+                left = {pool.submit(one, item) for item in unknown.items()}
+                while left:
+                    done, left = wait(left, _LISTEN, FIRST_EXCEPTION)
+                    for call in done:
+                        call.result()
             finally:
                 # After Ctrl-C calls in flight are left alone: at an endpoint that hangs they would hold the user for
                 # minutes. What has not begun is dropped.
